@@ -1,0 +1,328 @@
+//! Every setting of the host, in one file with defaults, and the only reader of the environment.
+//!
+//! `config.default.toml` is compiled in and documents each key; a file, the environment and flags go over it
+//! (see [`layers`]). What is wrong stops the host, naming the key and where its value came from.
+
+mod layers;
+mod secret;
+
+use self::layers::Layers;
+pub(crate) use self::layers::{ConfigError, Source};
+pub(crate) use self::secret::SecretSource;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread::available_parallelism;
+
+/// The defaults, which are also the documentation of every key.
+pub(crate) const DEFAULT: &str = include_str!("../config.default.toml");
+
+/// Every setting. Read once, at the start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data: PathBuf,
+    pub(crate) log: Log,
+    pub(crate) http: Http,
+    pub(crate) auth: Auth,
+    pub(crate) calls: Calls,
+    pub(crate) operations: Operations,
+    pub(crate) store: Store,
+}
+
+/// How the log looks and what is in it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) filter: String,
+}
+
+/// For whom the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Human,
+    Json,
+}
+
+/// What a client may send, and how fast.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Http {
+    pub(crate) header_bytes_max: usize,
+    pub(crate) header_count_max: usize,
+    pub(crate) header_timeout_ms: u64,
+    pub(crate) body_bytes_max: usize,
+    pub(crate) body_timeout_ms: u64,
+    pub(crate) connection_count_max: usize,
+    pub(crate) shutdown_timeout_ms: u64,
+}
+
+/// What the verification of passwords costs, and how long it is remembered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Auth {
+    pub(crate) cache_ttl_s: u64,
+    /// After loading: at least 1.
+    pub(crate) verify_concurrency_max: usize,
+    pub(crate) verify_queue_max: usize,
+    pub(crate) argon2_memory_kib: u32,
+    pub(crate) argon2_passes: u32,
+    pub(crate) argon2_lanes: u32,
+}
+
+/// What one call of a plugin, and all of them together, may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Calls {
+    pub(crate) concurrency_max: usize,
+    pub(crate) endpoint_concurrency_max: usize,
+    pub(crate) wait_ms_max: u64,
+    pub(crate) timeout_ms: u64,
+    pub(crate) cpu_ms: u64,
+    pub(crate) memory_bytes_max: usize,
+    pub(crate) component_bytes_max: usize,
+    pub(crate) backtrace_frames_max: usize,
+    pub(crate) answer_bytes_max: usize,
+    pub(crate) log_lines_max: usize,
+    pub(crate) log_bytes_max: usize,
+    pub(crate) http_requests_max: usize,
+    pub(crate) http_body_bytes_max: usize,
+    pub(crate) kv_operation_count_max: usize,
+    pub(crate) kv_write_bytes_max: usize,
+    pub(crate) kv_write_count_max: usize,
+}
+
+/// How mutating calls are repeated, queued and followed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Operations {
+    pub(crate) replay_hours: u64,
+    pub(crate) conflict_attempts_max: u32,
+    pub(crate) account_queue_max: usize,
+    pub(crate) repeat_wait_ms_max: u64,
+    pub(crate) pending_wait_ms: u64,
+    pub(crate) pending_hours_max: u64,
+}
+
+/// How the embedded store runs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) cache_bytes: u64,
+    pub(crate) free_ratio_min: f64,
+}
+
+/// What the command line says about settings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    /// `--config`.
+    pub(crate) file: Option<PathBuf>,
+    /// `--listen`.
+    pub(crate) listen: Option<String>,
+    /// `--data`.
+    pub(crate) data: Option<PathBuf>,
+    /// `--set KEY=VALUE`, in order.
+    pub(crate) set: Vec<String>,
+}
+
+impl Config {
+    /// The settings of this process.
+    pub(crate) fn load(flags: &Flags) -> Result<Config, ConfigError> {
+        #[expect(clippy::disallowed_methods, reason = "the room that reads the environment")]
+        let environment = std::env::vars_os();
+        Config::from_layers(flags, environment)
+    }
+
+    fn from_layers(
+        flags: &Flags,
+        environment: impl IntoIterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    ) -> Result<Config, ConfigError> {
+        let mut layers = Layers::new(DEFAULT)?;
+        if let Some(path) = &flags.file {
+            layers.add_file(path)?;
+        }
+        for (name, value) in environment {
+            layers.add_variable(&name, &value)?;
+        }
+        if let Some(listen) = &flags.listen {
+            layers.set_text("listen", listen, Source::Flag("--listen"))?;
+        }
+        if let Some(data) = &flags.data {
+            let Some(text) = data.to_str() else {
+                let problem = "is not valid UTF-8; give a path that is".to_owned();
+                return Err(ConfigError::new("data", Source::Flag("--data"), problem));
+            };
+            layers.set_text("data", text, Source::Flag("--data"))?;
+        }
+        for assignment in &flags.set {
+            layers.add_assignment(assignment)?;
+        }
+        let mut config: Config = layers.read()?;
+        config.check(&layers)?;
+        if config.auth.verify_concurrency_max == 0 {
+            config.auth.verify_concurrency_max = available_parallelism().map_or(1, usize::from);
+        }
+        if config.data.as_os_str().is_empty() {
+            return Err(layers.error("data", "is empty; name a folder".to_owned()));
+        }
+        if config.data.is_relative() {
+            config.data = std::path::absolute(&config.data)
+                .map_err(|e| layers.error("data", format!("cannot be made absolute: {e}")))?;
+        }
+        Ok(config)
+    }
+
+    /// Bounds that a type cannot say. Upper ones are where a value is surely a slip of the unit.
+    fn check(&self, layers: &Layers) -> Result<(), ConfigError> {
+        const HOUR_MS: u64 = 3_600_000;
+        const GIB: u64 = 1 << 30;
+        let (http, auth, calls, operations) =
+            (&self.http, &self.auth, &self.calls, &self.operations);
+        let ranges: &[(&str, u64, u64, u64)] = &[
+            ("http.header_bytes_max", http.header_bytes_max as u64, 8192, 1 << 20),
+            ("http.header_count_max", http.header_count_max as u64, 16, 10_000),
+            ("http.header_timeout_ms", http.header_timeout_ms, 1, HOUR_MS),
+            ("http.body_bytes_max", http.body_bytes_max as u64, 1024, GIB),
+            ("http.body_timeout_ms", http.body_timeout_ms, 1, HOUR_MS),
+            ("http.connection_count_max", http.connection_count_max as u64, 1, 1 << 20),
+            ("http.shutdown_timeout_ms", http.shutdown_timeout_ms, 0, HOUR_MS),
+            ("auth.cache_ttl_s", auth.cache_ttl_s, 0, 86_400),
+            ("auth.verify_concurrency_max", auth.verify_concurrency_max as u64, 0, 1024),
+            ("auth.verify_queue_max", auth.verify_queue_max as u64, 1, 100_000),
+            ("auth.argon2_memory_kib", auth.argon2_memory_kib.into(), 8, 1 << 20),
+            ("auth.argon2_passes", auth.argon2_passes.into(), 1, 64),
+            ("auth.argon2_lanes", auth.argon2_lanes.into(), 1, 64),
+            ("calls.concurrency_max", calls.concurrency_max as u64, 1, 10_000),
+            ("calls.endpoint_concurrency_max", calls.endpoint_concurrency_max as u64, 1, 10_000),
+            ("calls.wait_ms_max", calls.wait_ms_max, 0, HOUR_MS),
+            ("calls.timeout_ms", calls.timeout_ms, 1, HOUR_MS),
+            ("calls.cpu_ms", calls.cpu_ms, 1, HOUR_MS),
+            ("calls.memory_bytes_max", calls.memory_bytes_max as u64, 1 << 20, 4 * GIB),
+            ("calls.answer_bytes_max", calls.answer_bytes_max as u64, 1024, GIB),
+            ("calls.log_lines_max", calls.log_lines_max as u64, 0, 1 << 20),
+            ("calls.log_bytes_max", calls.log_bytes_max as u64, 0, GIB),
+            ("calls.http_requests_max", calls.http_requests_max as u64, 0, 10_000),
+            ("calls.http_body_bytes_max", calls.http_body_bytes_max as u64, 0, GIB),
+            ("calls.kv_operation_count_max", calls.kv_operation_count_max as u64, 0, 1 << 30),
+            ("calls.kv_write_bytes_max", calls.kv_write_bytes_max as u64, 0, 960 << 10),
+            ("calls.kv_write_count_max", calls.kv_write_count_max as u64, 0, 480),
+            ("operations.replay_hours", operations.replay_hours, 1, 24 * 366),
+            ("operations.conflict_attempts_max", operations.conflict_attempts_max.into(), 1, 1000),
+            ("operations.account_queue_max", operations.account_queue_max as u64, 1, 100_000),
+            ("operations.repeat_wait_ms_max", operations.repeat_wait_ms_max, 0, HOUR_MS),
+            ("operations.pending_wait_ms", operations.pending_wait_ms, 1, HOUR_MS),
+            ("store.cache_bytes", self.store.cache_bytes, 1 << 20, 1 << 40),
+        ];
+        for (key, value, min, max) in ranges {
+            if value < min || value > max {
+                return Err(layers.error(key, format!("is {value}; it must be {min} to {max}")));
+            }
+        }
+        let (memory, lanes) = (auth.argon2_memory_kib, auth.argon2_lanes);
+        if memory < 8 * lanes {
+            let problem = format!("is {memory}; argon2 takes at least 8 for each of {lanes} lanes");
+            return Err(layers.error("auth.argon2_memory_kib", problem));
+        }
+        if !(0.0..=0.9).contains(&self.store.free_ratio_min) {
+            let problem = format!("is {}; it must be 0 to 0.9", self.store.free_ratio_min);
+            return Err(layers.error("store.free_ratio_min", problem));
+        }
+        tracing_subscriber::EnvFilter::try_new(&self.log.filter)
+            .map_err(|e| layers.error("log.filter", format!("is no filter: {e}")))?;
+        Ok(())
+    }
+
+    /// Where the artifacts, blobs and records lie, below the data folder.
+    pub(crate) fn below(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.data.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn load(flags: Flags, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment: Vec<(OsString, OsString)> =
+            environment.iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
+        Config::from_layers(&flags, environment).map_err(|e| e.to_string())
+    }
+
+    fn set(assignments: &[&str]) -> Flags {
+        Flags { set: assignments.iter().map(|s| (*s).to_owned()).collect(), ..Flags::default() }
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, Flags) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("host.toml");
+        std::fs::write(&path, text).unwrap();
+        (folder, Flags { file: Some(path), ..Flags::default() })
+    }
+
+    #[test]
+    fn defaults_load() {
+        let config = load(Flags::default(), &[("PATH", "/bin")]).unwrap();
+        assert_eq!(config.listen.port(), 8080);
+        assert!(config.auth.verify_concurrency_max >= 1);
+        assert!(config.data.is_absolute());
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let (_folder, mut flags) = file("[http]\nbody_bytes_max = 2000\nheader_count_max = 50\n");
+        flags.set = vec!["http.body_bytes_max=4000".to_owned()];
+        let config = load(flags, &[("CNSP_HTTP__BODY_BYTES_MAX", "3000")]).unwrap();
+        assert_eq!((config.http.body_bytes_max, config.http.header_count_max), (4000, 50));
+    }
+
+    #[test]
+    fn text_that_looks_like_a_number_stays_text() {
+        let config = load(Flags::default(), &[("CNSP_DATA", "/1234")]).unwrap();
+        assert_eq!(config.data, Path::new("/1234"));
+    }
+
+    #[test]
+    fn unknown_keys_name_themselves_and_their_source() {
+        let (folder, flags) = file("[http]\nbody_bytes = 2000\n");
+        let path = folder.path().join("host.toml");
+        let expected = format!("http.body_bytes (from {}) is no setting", path.display());
+        assert!(load(flags, &[]).unwrap_err().starts_with(&expected));
+        let error = load(Flags::default(), &[("CNSP_HTP__X", "1")]).unwrap_err();
+        assert!(
+            error.starts_with("htp.x (from the variable CNSP_HTP__X) is no setting"),
+            "{error}"
+        );
+        let error = load(set(&["http=3"]), &[]).unwrap_err();
+        assert!(error.starts_with("http (from --set) is a section"), "{error}");
+    }
+
+    #[test]
+    fn wrong_values_name_their_key_and_source() {
+        let error = load(Flags::default(), &[("CNSP_HTTP__BODY_BYTES_MAX", "1MB")]).unwrap_err();
+        let expected = "http.body_bytes_max (from the variable CNSP_HTTP__BODY_BYTES_MAX) ";
+        assert!(error.starts_with(expected), "{error}");
+        let error = load(set(&["http.body_bytes_max=-1"]), &[]).unwrap_err();
+        assert!(error.starts_with("http.body_bytes_max (from --set) "), "{error}");
+        let error = load(set(&["log.format=xml"]), &[]).unwrap_err();
+        assert!(error.contains("log.format") && error.contains("human"), "{error}");
+        let error = load(set(&["calls.concurrency_max=0"]), &[]).unwrap_err();
+        assert!(error.contains("must be 1 to 10000"), "{error}");
+        let (_folder, flags) = file("listen = 8080\n");
+        assert!(load(flags, &[]).unwrap_err().starts_with("listen (from "));
+        let (_folder, flags) = file("listen = \"localhost\"\n");
+        assert!(load(flags, &[]).unwrap_err().contains("listen (from "));
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_no_toml_is_named() {
+        let flags = Flags { file: Some("/nowhere/host.toml".into()), ..Flags::default() };
+        assert!(load(flags, &[]).unwrap_err().contains("/nowhere/host.toml"));
+        let (_folder, flags) = file("[http\n");
+        let error = load(flags, &[]).unwrap_err();
+        assert!(error.contains("host.toml") && error.contains("line 1"), "{error}");
+    }
+}
