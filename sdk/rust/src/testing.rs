@@ -1,0 +1,432 @@
+//! An in-memory host for unit tests: what the imports answer when the adapter is built for an ordinary
+//! target. Each thread has its own, so tests do not see each other.
+//!
+//! ```
+//! use cnsp_sdk::{Failure, kv, testing};
+//!
+//! testing::set_config("region", "eu");
+//! let failed = testing::operation("op-1", || {
+//!     kv::set("a", b"1")?;
+//!     Err::<(), _>(Failure::refused(403, "no"))
+//! });
+//! assert!(failed.is_err());
+//! assert!(kv::get("a").unwrap().is_none(), "an operation that fails keeps nothing");
+//! ```
+
+use crate::bindings::cnsp::adapter::http::{HttpError, Request, Response};
+use crate::bindings::cnsp::adapter::kv::{Entry, KvError};
+use crate::bindings::cnsp::adapter::log::Level;
+use crate::bindings::wasi::clocks::wall_clock::Datetime;
+use crate::outcome::Outcome;
+use crate::types::{Failure, Pending, PendingResource};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The contract's bounds.
+const KEY_BYTES_MAX: usize = 256;
+const VALUE_BYTES_MAX: usize = 24 * 1024;
+const LIST_MAX: u32 = 1000;
+/// More polls than this, and the adapter never gets done.
+const POLLS_MAX: u32 = 10_000;
+
+/// One line of the plugin's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// How much it matters.
+    pub level: Level,
+    /// What happened.
+    pub message: String,
+    /// With what.
+    pub fields: Vec<(String, String)>,
+}
+
+type Handler = Box<dyn FnMut(&Request) -> Result<Response, HttpError>>;
+
+#[derive(Clone, Default)]
+struct Running {
+    id: String,
+    attempt: u32,
+    token: Option<String>,
+}
+
+#[derive(Default)]
+struct Fake {
+    kv: BTreeMap<String, (Vec<u8>, u64)>,
+    /// What the running operation has written; none: deleted.
+    written: BTreeMap<String, Option<Vec<u8>>>,
+    version: u64,
+    config: BTreeMap<String, String>,
+    running: Option<Running>,
+    now: Duration,
+    seed: u64,
+    handler: Option<Handler>,
+    lines: Vec<Line>,
+}
+
+thread_local! {
+    static FAKE: RefCell<Fake> = RefCell::new(Fake {
+        // 2025-01-01T00:00:00Z
+        now: Duration::from_secs(1_735_689_600),
+        ..Fake::default()
+    });
+}
+
+fn with<T>(f: impl FnOnce(&mut Fake) -> T) -> T {
+    FAKE.with_borrow_mut(f)
+}
+
+/// Sets one of the endpoint's settings.
+pub fn set_config(name: &str, value: &str) {
+    with(|fake| fake.config.insert(name.to_owned(), value.to_owned()));
+}
+
+/// Takes one of the endpoint's settings away.
+pub fn unset_config(name: &str) {
+    with(|fake| fake.config.remove(name));
+}
+
+/// Sets the time of day, counted from 1970-01-01T00:00:00Z.
+pub fn set_clock(now: Duration) {
+    with(|fake| fake.now = now);
+}
+
+/// Lets time pass.
+pub fn advance_clock(by: Duration) {
+    with(|fake| fake.now += by);
+}
+
+/// Sets where the random numbers begin. The same seed draws the same numbers.
+pub fn set_seed(seed: u64) {
+    with(|fake| fake.seed = seed);
+}
+
+/// Answers every HTTP request from now on. Without a handler each is denied.
+pub fn on_http(handler: impl FnMut(&Request) -> Result<Response, HttpError> + 'static) {
+    with(|fake| fake.handler = Some(Box::new(handler)));
+}
+
+/// Takes what the adapter has written into its log so far.
+pub fn take_log() -> Vec<Line> {
+    with(|fake| std::mem::take(&mut fake.lines))
+}
+
+/// Every key that is kept now, in order.
+pub fn keys() -> Vec<String> {
+    with(|fake| fake.kv.keys().cloned().collect())
+}
+
+/// Runs a change the way the host does: what it writes is kept when it succeeds, and only then.
+pub fn operation<T>(id: &str, change: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    run(id, 1, None, change)
+}
+
+/// As [`operation`], for a later run of it: its attempt, and the token of the pending before.
+pub fn run<T>(
+    id: &str,
+    attempt: u32,
+    token: Option<&str>,
+    change: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let running = Running { id: id.to_owned(), attempt, token: token.map(str::to_owned) };
+    with(|fake| {
+        fake.written.clear();
+        fake.running = Some(running);
+    });
+    let result = change();
+    with(|fake| {
+        fake.running = None;
+        let written = std::mem::take(&mut fake.written);
+        if result.is_ok() {
+            for (key, value) in written {
+                fake.version += 1;
+                match value {
+                    Some(value) => fake.kv.insert(key, (value, fake.version)),
+                    None => fake.kv.remove(&key),
+                };
+            }
+        }
+    });
+    result
+}
+
+/// As [`operation`], and runs the change again for as long as it is pending. Time passes as it asks.
+pub fn finish<O: Outcome>(
+    id: &str,
+    mut change: impl FnMut() -> Result<O, Failure>,
+) -> Result<O::Done, Failure>
+where
+    O::Pending: Poll,
+{
+    let mut token: Option<String> = None;
+    for attempt in 1..=POLLS_MAX {
+        match run(id, attempt, token.as_deref(), &mut change)?.into_result() {
+            Ok(done) => return Ok(done),
+            Err(pending) => {
+                advance_clock(Duration::from_millis(pending.poll_after_ms().into()));
+                token = Some(pending.token().to_owned());
+            }
+        }
+    }
+    Err(Failure::refused(500, format!("The change is still pending after {POLLS_MAX} calls.")))
+}
+
+/// When to call again, and with what.
+pub trait Poll {
+    /// The adapter's note of where the work stands.
+    fn token(&self) -> &str;
+    /// How long to wait.
+    fn poll_after_ms(&self) -> u32;
+}
+
+impl Poll for Pending {
+    fn token(&self) -> &str {
+        &self.token
+    }
+
+    fn poll_after_ms(&self) -> u32 {
+        self.poll_after_ms
+    }
+}
+
+impl Poll for PendingResource {
+    fn token(&self) -> &str {
+        &self.token
+    }
+
+    fn poll_after_ms(&self) -> u32 {
+        self.poll_after_ms
+    }
+}
+
+/// The imports, in the shape of their bindings.
+pub(crate) mod kv {
+    use super::*;
+
+    fn error(code: u16, message: &str) -> KvError {
+        KvError { code, message: message.to_owned() }
+    }
+
+    fn check_key(key: &str) -> Result<(), KvError> {
+        match key.len() {
+            1..=KEY_BYTES_MAX => Ok(()),
+            _ => Err(error(1, "A key has 1 to 256 bytes.")),
+        }
+    }
+
+    fn check_write(fake: &Fake, key: &str, value: &[u8]) -> Result<(), KvError> {
+        check_key(key)?;
+        if value.len() > VALUE_BYTES_MAX {
+            return Err(error(1, "A value has at most 24 KiB."));
+        }
+        match fake.running {
+            Some(_) => Ok(()),
+            None => Err(error(3, "Only an operation can write.")),
+        }
+    }
+
+    fn read(fake: &Fake, key: &str) -> Option<Entry> {
+        let (value, version) = match fake.written.get(key) {
+            Some(written) => (written.clone()?, 0),
+            None => fake.kv.get(key).cloned()?,
+        };
+        Some(Entry { key: key.to_owned(), value, version })
+    }
+
+    pub(crate) fn get(key: &str) -> Result<Option<Entry>, KvError> {
+        check_key(key)?;
+        Ok(with(|fake| read(fake, key)))
+    }
+
+    pub(crate) fn set(key: &str, value: &[u8]) -> Result<(), KvError> {
+        with(|fake| {
+            check_write(fake, key, value)?;
+            fake.written.insert(key.to_owned(), Some(value.to_vec()));
+            Ok(())
+        })
+    }
+
+    pub(crate) fn delete(key: &str) -> Result<(), KvError> {
+        with(|fake| {
+            check_write(fake, key, &[])?;
+            fake.written.insert(key.to_owned(), None);
+            Ok(())
+        })
+    }
+
+    pub(crate) fn list(
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, KvError> {
+        with(|fake| {
+            let keys: std::collections::BTreeSet<&String> = fake
+                .kv
+                .keys()
+                .chain(fake.written.keys())
+                .filter(|key| {
+                    key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after)
+                })
+                .collect();
+            let found = keys.into_iter().filter_map(|key| read(fake, key));
+            Ok(found.take(limit.clamp(1, LIST_MAX) as usize).collect())
+        })
+    }
+
+    pub(crate) fn compare_and_set(
+        key: &str,
+        expected: Option<u64>,
+        value: &[u8],
+    ) -> Result<bool, KvError> {
+        with(|fake| {
+            check_write(fake, key, value)?;
+            if read(fake, key).map(|entry| entry.version) != expected {
+                return Ok(false);
+            }
+            fake.written.insert(key.to_owned(), Some(value.to_vec()));
+            Ok(true)
+        })
+    }
+}
+
+pub(crate) mod http {
+    use super::*;
+
+    pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
+        // Taken out while it runs, so that the handler can use the fake itself.
+        let Some(mut handler) = with(|fake| fake.handler.take()) else {
+            return Err(HttpError {
+                code: 1,
+                message: format!(
+                    "No handler for {} {}: see `testing::on_http`.",
+                    request.method, request.url
+                ),
+                outcome_unknown: false,
+            });
+        };
+        let answer = handler(request);
+        with(|fake| {
+            fake.handler.get_or_insert(handler);
+        });
+        answer
+    }
+}
+
+pub(crate) mod config {
+    pub(crate) fn get(name: &str) -> Option<String> {
+        super::with(|fake| fake.config.get(name).cloned())
+    }
+}
+
+pub(crate) mod log {
+    use super::{Level, Line, with};
+
+    pub(crate) fn write(level: Level, message: &str, fields: &[(String, String)]) {
+        let line = Line { level, message: message.to_owned(), fields: fields.to_vec() };
+        with(|fake| fake.lines.push(line));
+    }
+}
+
+pub(crate) mod operation {
+    use super::with;
+
+    pub(crate) fn id() -> Option<String> {
+        with(|fake| fake.running.as_ref().map(|running| running.id.clone()))
+    }
+
+    pub(crate) fn attempt() -> u32 {
+        with(|fake| fake.running.as_ref().map_or(1, |running| running.attempt))
+    }
+
+    pub(crate) fn token() -> Option<String> {
+        with(|fake| fake.running.as_ref().and_then(|running| running.token.clone()))
+    }
+}
+
+pub(crate) mod wall_clock {
+    use super::{Datetime, with};
+
+    pub(crate) fn now() -> Datetime {
+        let now = with(|fake| fake.now);
+        Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
+    }
+}
+
+pub(crate) mod random {
+    use super::with;
+
+    /// SplitMix64: short, and good enough for a test.
+    pub(crate) fn get_random_u64() -> u64 {
+        with(|fake| {
+            fake.seed = fake.seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+            let mixed = (fake.seed ^ (fake.seed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            mixed ^ (mixed >> 31)
+        })
+    }
+
+    pub(crate) fn get_random_bytes(count: u64) -> Vec<u8> {
+        (0..count).map(|_| (get_random_u64() >> 56) as u8).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv;
+
+    #[test]
+    fn writes_are_seen_inside_and_kept_only_on_success() {
+        operation("op-1", || {
+            kv::set("a/1", b"x")?;
+            assert_eq!(kv::get("a/1")?.unwrap().version, 0);
+            kv::set("a/2", b"y")?;
+            kv::delete("a/2")?;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(keys(), ["a/1"]);
+        let version = kv::get("a/1").unwrap().unwrap().version;
+        assert_ne!(version, 0);
+
+        let refused = operation("op-2", || {
+            assert!(!kv::compare_and_set("a/1", None, b"z")?);
+            assert!(kv::compare_and_set("a/1", Some(version), b"z")?);
+            assert_eq!(kv::list("a/", None, 10)?.len(), 1);
+            Err::<(), _>(Failure::refused(403, "no"))
+        });
+        assert_eq!(refused.unwrap_err().respcode, 403);
+        assert_eq!(kv::get("a/1").unwrap().unwrap().value, b"x");
+        assert_eq!(kv::set("a/1", b"z").unwrap_err().code, 3);
+    }
+
+    #[test]
+    fn lists_are_in_order_and_bounded() {
+        operation("op", || {
+            for key in ["a/3", "a/1", "b/1", "a/2"] {
+                kv::set(key, b"1")?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        let found = |after, limit| -> Vec<String> {
+            kv::list("a/", after, limit).unwrap().into_iter().map(|entry| entry.key).collect()
+        };
+        assert_eq!(found(None, 10), ["a/1", "a/2", "a/3"]);
+        assert_eq!(found(Some("a/1"), 1), ["a/2"]);
+    }
+
+    #[test]
+    fn finish_calls_until_done() {
+        let mut tokens = Vec::new();
+        let done = finish("op", || {
+            tokens.push(crate::operation::token());
+            match crate::operation::attempt() {
+                3 => crate::done::<crate::types::DeleteUserOutcome>(Default::default()),
+                n => crate::pending(n.to_string(), Duration::from_secs(1)),
+            }
+        });
+        assert!(done.is_ok());
+        assert_eq!(tokens, [None, Some("1".to_owned()), Some("2".to_owned())]);
+    }
+}
