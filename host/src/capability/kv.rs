@@ -1,0 +1,249 @@
+//! The import `kv`: the endpoint's own keys.
+//!
+//! Inside an operation writes are held back and every read is remembered with the version that it saw. Both
+//! become the conditions and operations of one commit ([`Kv::into_effects`]), so that operations are
+//! serializable: what an operation has read is still true when its writes appear.
+
+use super::CallLimits;
+use crate::plugin::CallState;
+use crate::plugin::bindings::cnsp::adapter::kv::{Entry, Host, KvError};
+use crate::store::{Condition, Key, Operation, Partition, Range, Space, StoreError, Versioned};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::ops::Bound;
+
+/// The longest key a guest may use, in bytes.
+const KEY_BYTES_MAX: usize = 256;
+/// The longest value a guest may keep, in bytes. Room for the record's own frame stays below the store's.
+const VALUE_BYTES_MAX: usize = 24 << 10;
+/// The most entries that one `list` returns.
+const LIST_COUNT_MAX: u32 = 1000;
+
+/// What a call has read and wants written.
+pub(crate) struct Kv {
+    /// Outside of an operation nothing is remembered and nothing may be written.
+    in_operation: bool,
+    reads: HashMap<Key, Option<u64>>,
+    ranges: Vec<(Range, u64)>,
+    writes: BTreeMap<String, Option<Vec<u8>>>,
+    write_bytes: usize,
+    touched: usize,
+}
+
+fn key(endpoint: &str, partition: Partition, key: &str) -> Key {
+    Key::new(Space::Kv, partition, &[endpoint, key])
+}
+
+fn refused(code: u16, message: impl Into<String>) -> KvError {
+    KvError { code, message: message.into() }
+}
+
+fn unreachable_now(error: StoreError) -> KvError {
+    tracing::error!(error = format!("{error:#}"), "a guest's key could not be read");
+    refused(4, "the state cannot be reached now")
+}
+
+impl Kv {
+    pub(crate) fn new(in_operation: bool) -> Kv {
+        Kv {
+            in_operation,
+            reads: HashMap::new(),
+            ranges: Vec::new(),
+            writes: BTreeMap::new(),
+            write_bytes: 0,
+            touched: 0,
+        }
+    }
+
+    /// What has to hold, and what is to be written, in the commit of the operation's outcome.
+    pub(crate) fn into_effects(
+        self,
+        endpoint: &str,
+        partition: Partition,
+    ) -> (Vec<Condition>, Vec<Operation>) {
+        let reads = self.reads.into_iter().map(|(key, version)| match version {
+            Some(version) => Condition::Version(key, version),
+            None => Condition::Absent(key),
+        });
+        let ranges =
+            self.ranges.into_iter().map(|(range, fingerprint)| Condition::Range(range, fingerprint));
+        let writes = self.writes.into_iter().map(|(name, value)| {
+            let key = key(endpoint, partition, &name);
+            match value {
+                Some(value) => Operation::Put(key, Bytes::from(value)),
+                None => Operation::Delete(key),
+            }
+        });
+        (reads.chain(ranges).collect(), writes.collect())
+    }
+
+    fn touch(&mut self, keys: usize, keys_max: usize) -> Result<(), KvError> {
+        self.touched = self.touched.saturating_add(keys);
+        if self.touched > keys_max {
+            return Err(refused(5, format!("one call may read or write {keys_max} keys, counting repeats")));
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        key: String,
+        value: Option<Vec<u8>>,
+        limits: &CallLimits,
+    ) -> Result<(), KvError> {
+        if !self.in_operation {
+            return Err(refused(3, "keys can be written in an operation only, not while answering a read"));
+        }
+        let size = |key: &str, value: &Option<Vec<u8>>| key.len() + value.as_ref().map_or(0, Vec::len);
+        let before = self.writes.get(&key).map_or(0, |value| size(&key, value));
+        let bytes = (self.write_bytes - before).saturating_add(size(&key, &value));
+        if bytes > limits.kv_write_bytes_max {
+            let max = limits.kv_write_bytes_max;
+            return Err(refused(5, format!("one call may write {max} bytes of keys and values")));
+        }
+        if before == 0 && self.writes.len() == limits.kv_write_count_max {
+            let max = limits.kv_write_count_max;
+            return Err(refused(5, format!("one call may write {max} keys")));
+        }
+        self.write_bytes = bytes;
+        self.writes.insert(key, value);
+        Ok(())
+    }
+}
+
+fn check_key(key: &str) -> Result<(), KvError> {
+    if key.is_empty() || key.len() > KEY_BYTES_MAX {
+        return Err(refused(1, format!("a key has 1 to {KEY_BYTES_MAX} bytes, this one {}", key.len())));
+    }
+    Ok(())
+}
+
+fn check_value(value: &[u8]) -> Result<(), KvError> {
+    if value.len() > VALUE_BYTES_MAX {
+        let length = value.len();
+        return Err(refused(1, format!("a value has at most {VALUE_BYTES_MAX} bytes, this one {length}")));
+    }
+    Ok(())
+}
+
+impl CallState {
+    /// What the store has, remembered inside an operation. A key that changes between two reads of one
+    /// call keeps the version first seen: the commit then finds the conflict.
+    async fn read(&mut self, name: &str) -> Result<Option<Versioned>, KvError> {
+        let key = key(&self.scope.endpoint, self.scope.partition, name);
+        let found = self.scope.store.get(&key).await.map_err(unreachable_now)?;
+        if self.kv.in_operation {
+            let version = found.as_ref().map(|found| found.version);
+            self.kv.reads.entry(key).or_insert(version);
+        }
+        Ok(found)
+    }
+}
+
+impl Host for CallState {
+    async fn get(&mut self, key: String) -> Result<Option<Entry>, KvError> {
+        check_key(&key)?;
+        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        if let Some(written) = self.kv.writes.get(&key) {
+            return Ok(written.clone().map(|value| Entry { key, value, version: 0 }));
+        }
+        let found = self.read(&key).await?;
+        Ok(found.map(|found| Entry { key, value: found.value.into(), version: found.version }))
+    }
+
+    async fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), KvError> {
+        check_key(&key)?;
+        check_value(&value)?;
+        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        self.kv.write(key, Some(value), &self.scope.limits)
+    }
+
+    async fn delete(&mut self, key: String) -> Result<(), KvError> {
+        check_key(&key)?;
+        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        self.kv.write(key, None, &self.scope.limits)
+    }
+
+    async fn list(
+        &mut self,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, KvError> {
+        if prefix.len() > KEY_BYTES_MAX || after.as_ref().is_some_and(|after| after.len() > KEY_BYTES_MAX) {
+            return Err(refused(1, format!("a prefix or a key has at most {KEY_BYTES_MAX} bytes")));
+        }
+        let limit = limit.clamp(1, LIST_COUNT_MAX) as usize;
+        let endpoint = self.scope.endpoint.clone();
+        let stored_prefix = key(&endpoint, self.scope.partition, &prefix).body;
+        let name_at = endpoint.len() + 1;
+        let mut entries = Vec::new();
+        let mut cursor = after.clone();
+        loop {
+            let range = Range {
+                space: Space::Kv,
+                partition: self.scope.partition,
+                prefix: stored_prefix.clone(),
+                after: cursor.as_ref().map(|name| key(&endpoint, self.scope.partition, name).body),
+                limit: limit.saturating_add(1 + self.kv.writes.len()),
+            };
+            let page = self.scope.store.scan(&range).await.map_err(unreachable_now)?;
+            if self.kv.in_operation {
+                self.kv.ranges.push((range, page.fingerprint()));
+            }
+            // The page reaches to its last key, or to the end of the prefix; own writes up to there join in.
+            let mut found = BTreeMap::new();
+            for (body, versioned) in page.entries {
+                let Some(name) = body.get(name_at..).and_then(|name| std::str::from_utf8(name).ok()) else {
+                    continue;
+                };
+                found.insert(name.to_owned(), (versioned.value.to_vec(), versioned.version));
+            }
+            let last = if page.more { found.keys().next_back().cloned() } else { None };
+            let from = match &cursor {
+                Some(cursor) => Bound::Excluded(cursor.clone()),
+                None => Bound::Included(prefix.clone()),
+            };
+            let to = last.clone().map_or(Bound::Unbounded, Bound::Included);
+            for (name, written) in self.kv.writes.range((from, to)) {
+                if !name.starts_with(&prefix) {
+                    continue;
+                }
+                match written {
+                    Some(value) => found.insert(name.clone(), (value.clone(), 0)),
+                    None => found.remove(name),
+                };
+            }
+            let room = limit - entries.len();
+            let names = found.into_iter().take(room);
+            entries.extend(names.map(|(key, (value, version))| Entry { key, value, version }));
+            if entries.len() == limit || last.is_none() {
+                break;
+            }
+            cursor = last;
+        }
+        self.kv.touch(entries.len().max(1), self.scope.limits.kv_key_count_max)?;
+        Ok(entries)
+    }
+
+    async fn compare_and_set(
+        &mut self,
+        key: String,
+        expected: Option<u64>,
+        value: Vec<u8>,
+    ) -> Result<bool, KvError> {
+        check_key(&key)?;
+        check_value(&value)?;
+        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        let now = match self.kv.writes.get(&key) {
+            Some(written) => written.as_ref().map(|_| 0),
+            None => self.read(&key).await?.map(|found| found.version),
+        };
+        if now != expected {
+            return Ok(false);
+        }
+        self.kv.write(key, Some(value), &self.scope.limits)?;
+        Ok(true)
+    }
+}

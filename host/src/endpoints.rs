@@ -1,0 +1,283 @@
+//! Endpoint id → what to call: the plugin, what it may touch, and who may be inside at the same time.
+
+use crate::blobs::Digest;
+use crate::capability::{CallLimits, Outbound, Scope};
+use crate::config::Calls;
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{Failure, OperationKind};
+use crate::plugin::bindings::Adapter;
+use crate::plugin::{CallError, CallState, Called, OperationContext, Plugin, Plugins};
+use crate::store::setup::EndpointRecord;
+use crate::store::{Partition, Store};
+use anyhow::Context;
+use arc_swap::ArcSwap;
+use futures_util::future::BoxFuture;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+
+/// How long a caller is told to wait when everything is taken.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// One endpoint, ready to be called.
+pub(crate) struct Endpoint {
+    pub(crate) record: EndpointRecord,
+    pub(crate) partition: Partition,
+    plugin: Arc<Plugin>,
+    scope: Arc<Scope>,
+    lane: Arc<Lane>,
+    admission: Arc<Admission>,
+}
+
+/// Who is inside one endpoint. Outlives a change of the endpoint, so that its calls stay counted.
+struct Lane {
+    permits: Arc<Semaphore>,
+    permits_max: usize,
+    accounts: Mutex<HashMap<String, Weak<Queue>>>,
+}
+
+/// The changes of one account, one behind the other.
+#[derive(Default)]
+struct Queue {
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Who is inside the host.
+struct Admission {
+    permits: Arc<Semaphore>,
+    wait_max: Duration,
+    account_queue_max: usize,
+}
+
+/// A place inside the endpoint and the host.
+struct Admitted {
+    _endpoint: OwnedSemaphorePermit,
+    _host: OwnedSemaphorePermit,
+}
+
+/// A turn in an account's queue.
+pub(crate) struct Turn {
+    _guard: OwnedMutexGuard<()>,
+    _queue: Arc<Queue>,
+}
+
+/// Every endpoint, swapped as a whole.
+pub(crate) struct Endpoints {
+    by_id: ArcSwap<BTreeMap<String, Arc<Endpoint>>>,
+    plugins: Arc<Plugins>,
+    store: Arc<dyn Store>,
+    calls: Calls,
+    admission: Arc<Admission>,
+}
+
+impl Endpoints {
+    pub(crate) fn new(
+        plugins: Arc<Plugins>,
+        store: Arc<dyn Store>,
+        calls: &Calls,
+        account_queue_max: usize,
+    ) -> Endpoints {
+        let admission = Arc::new(Admission {
+            permits: Arc::new(Semaphore::new(calls.concurrency_max)),
+            wait_max: Duration::from_millis(calls.wait_ms_max),
+            account_queue_max,
+        });
+        Endpoints { by_id: ArcSwap::default(), plugins, store, calls: calls.clone(), admission }
+    }
+
+    pub(crate) fn all(&self) -> Arc<BTreeMap<String, Arc<Endpoint>>> {
+        self.by_id.load_full()
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<Endpoint>> {
+        self.by_id.load().get(id).cloned()
+    }
+
+    /// Takes over the declared endpoints. Calls that are inside finish with what they began with.
+    pub(crate) fn replace(&self, records: Vec<EndpointRecord>) -> anyhow::Result<()> {
+        let before = self.all();
+        let mut after = BTreeMap::new();
+        for record in records {
+            let id = record.id.clone();
+            let known = before.get(&id);
+            let endpoint = match known {
+                Some(known) if known.record == record => known.clone(),
+                _ => Arc::new(self.prepare(record, known).with_context(|| format!("endpoint `{id}`"))?),
+            };
+            after.insert(id, endpoint);
+        }
+        let in_use: Vec<Digest> = after.values().map(|endpoint| endpoint.plugin.digest).collect();
+        self.by_id.store(Arc::new(after));
+        self.plugins.retain(|digest| in_use.contains(digest));
+        Ok(())
+    }
+
+    fn prepare(&self, record: EndpointRecord, known: Option<&Arc<Endpoint>>) -> anyhow::Result<Endpoint> {
+        let plugin = self.plugins.load(&record.plugin.parse()?)?;
+        let mut secrets = BTreeMap::new();
+        for (name, source) in &record.secrets {
+            let secret = source.read().with_context(|| format!("secret `{name}`"))?;
+            secrets.insert(name.clone(), secret.to_string());
+        }
+        let limits = effective(&self.calls, &record);
+        let partition = Partition::of(&record.id);
+        let scope = Arc::new(Scope {
+            endpoint: record.id.clone(),
+            partition,
+            config: record.config.clone(),
+            outbound: Outbound::new(record.grants.clone(), secrets)?,
+            store: self.store.clone(),
+            limits,
+        });
+        let wanted = record.limits.concurrency_max.unwrap_or(self.calls.endpoint_concurrency_max);
+        let permits_max = wanted.clamp(1, self.calls.endpoint_concurrency_max);
+        let lane = match known {
+            Some(known) if known.lane.permits_max == permits_max => known.lane.clone(),
+            _ => Arc::new(Lane {
+                permits: Arc::new(Semaphore::new(permits_max)),
+                permits_max,
+                accounts: Mutex::default(),
+            }),
+        };
+        Ok(Endpoint { record, partition, plugin, scope, lane, admission: self.admission.clone() })
+    }
+}
+
+/// The endpoint's own limits, never over the operator's.
+fn effective(calls: &Calls, record: &EndpointRecord) -> CallLimits {
+    let own = &record.limits;
+    let timeout_ms = own.call_timeout_ms.unwrap_or(calls.timeout_ms).min(calls.timeout_ms);
+    let cpu_ms = own.cpu_ms.unwrap_or(calls.cpu_ms).min(calls.cpu_ms);
+    let memory = own.memory_bytes_max.unwrap_or(calls.memory_bytes_max);
+    CallLimits {
+        timeout: Duration::from_millis(timeout_ms),
+        cpu: Duration::from_millis(cpu_ms),
+        memory_bytes_max: memory.min(calls.memory_bytes_max),
+        answer_bytes_max: calls.answer_bytes_max,
+        log_line_count_max: calls.log_lines_max,
+        log_bytes_max: calls.log_bytes_max,
+        http_request_count_max: calls.http_requests_max,
+        http_body_bytes_max: calls.http_body_bytes_max,
+        kv_key_count_max: calls.kv_operation_count_max,
+        kv_write_bytes_max: calls.kv_write_bytes_max,
+        kv_write_count_max: calls.kv_write_count_max,
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn id(&self) -> &str {
+        &self.record.id
+    }
+
+    /// The wall clock that one call has.
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.scope.limits.timeout
+    }
+
+    /// Calls the plugin, once there is room. What the plugin refuses is an answer; what goes wrong on the
+    /// way is an error.
+    pub(crate) async fn call<R, F>(
+        &self,
+        kind: OperationKind,
+        operation: Option<OperationContext>,
+        run: F,
+    ) -> Result<Called<std::result::Result<R, Failure>>>
+    where
+        F: for<'a> FnOnce(
+            &'a Adapter,
+            &'a mut wasmtime::Store<CallState>,
+        ) -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
+    {
+        let name = kind.texts().name;
+        let admitted = self.admit().await?;
+        let began = Instant::now();
+        let called = self.plugin.call(&self.scope, operation, run).await;
+        drop(admitted);
+        let outcome = match &called {
+            Ok(Called { answer: Ok(_), .. }) => "done",
+            Ok(Called { answer: Err(_), .. }) => "refused",
+            Err(CallError::Timeout(_)) => "timeout",
+            Err(CallError::Limit(..)) => "limit",
+            Err(CallError::Trap(_)) => "trap",
+        };
+        let endpoint = self.record.id.clone();
+        metrics::histogram!("plugin_call_seconds", "endpoint" => endpoint, "operation" => name, "outcome" => outcome)
+            .record(began.elapsed());
+        called.map_err(|error| self.failed(name, error))
+    }
+
+    fn failed(&self, operation: &str, error: CallError) -> Error {
+        let endpoint = &self.record.id;
+        match &error {
+            CallError::Timeout(limit) => {
+                metrics::counter!("limit_hits_total", "endpoint" => endpoint.clone(), "limit" => "wall clock").increment(1);
+                Error::new(
+                    ErrorCode::PluginTimeout,
+                    format!("The provider's adapter at endpoint `{endpoint}` did not answer {operation} within {limit:?}. Whether the provider acted is not known: look before you ask again."),
+                )
+                .retry_after(BUSY_RETRY_AFTER)
+            }
+            CallError::Limit(limit, _) => {
+                metrics::counter!("limit_hits_total", "endpoint" => endpoint.clone(), "limit" => *limit).increment(1);
+                Error::new(
+                    ErrorCode::PluginFailed,
+                    format!("The provider's adapter at endpoint `{endpoint}` went over its {limit} limit in {operation} and was stopped. Its vendor has to mend it."),
+                )
+            }
+            CallError::Trap(_) => Error::new(
+                ErrorCode::PluginFailed,
+                format!("The provider's adapter at endpoint `{endpoint}` failed in {operation}. Its vendor has to mend it; the log has the details."),
+            ),
+        }
+        .because(anyhow::Error::from(error).context(format!(
+            "endpoint {endpoint}, plugin {} {}, {operation}",
+            self.record.plugin_name, self.plugin.digest
+        )))
+    }
+
+    async fn admit(&self) -> Result<Admitted> {
+        let until = tokio::time::Instant::now() + self.admission.wait_max;
+        let endpoint = tokio::time::timeout_at(until, self.lane.permits.clone().acquire_owned());
+        let Ok(Ok(endpoint)) = endpoint.await else {
+            let id = &self.record.id;
+            metrics::counter!("limit_hits_total", "endpoint" => id.clone(), "limit" => "endpoint concurrency").increment(1);
+            let max = self.lane.permits_max;
+            let text = format!("Endpoint `{id}` already has the {max} calls at a time that it may have. Try again.");
+            return Err(Error::new(ErrorCode::EndpointBusy, text).retry_after(BUSY_RETRY_AFTER));
+        };
+        let host = tokio::time::timeout_at(until, self.admission.permits.clone().acquire_owned());
+        let Ok(Ok(host)) = host.await else {
+            metrics::counter!("limit_hits_total", "endpoint" => "", "limit" => "host concurrency").increment(1);
+            let text = "The host already has as many calls as it takes. Try again.";
+            return Err(Error::new(ErrorCode::Overloaded, text).retry_after(BUSY_RETRY_AFTER));
+        };
+        Ok(Admitted { _endpoint: endpoint, _host: host })
+    }
+
+    /// Waits for the turn of a change among the changes of the same account.
+    pub(crate) async fn turn(&self, account: &str) -> Result<Turn> {
+        let queue = {
+            let mut accounts = self.lane.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+            match accounts.get(account).and_then(Weak::upgrade) {
+                Some(queue) => queue,
+                None => {
+                    // Forget the queues that nobody stands in, now and then, as the map grows.
+                    if accounts.len() >= 1024 && accounts.len().is_power_of_two() {
+                        accounts.retain(|_, queue| queue.strong_count() > 0);
+                    }
+                    let queue = Arc::new(Queue::default());
+                    accounts.insert(account.to_owned(), Arc::downgrade(&queue));
+                    queue
+                }
+            }
+        };
+        let max = self.admission.account_queue_max;
+        if Arc::strong_count(&queue) > max.saturating_add(1) {
+            let text = format!("{max} changes of this account are already waiting at endpoint `{}`. Try again.", self.record.id);
+            return Err(Error::new(ErrorCode::EndpointBusy, text).retry_after(BUSY_RETRY_AFTER));
+        }
+        let guard = queue.turn.clone().lock_owned().await;
+        Ok(Turn { _guard: guard, _queue: queue })
+    }
+}

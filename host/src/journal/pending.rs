@@ -1,0 +1,339 @@
+//! Work that the provider has accepted and not finished: asked for until it is, across restarts.
+
+use super::{
+    AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN, given_up, now_ms, place,
+};
+use crate::endpoints::Endpoint;
+use crate::error::{Error, Result};
+use crate::model::{Answer, Change, Failure, OperationKind, Outcome, nonsense};
+use crate::plugin::{Called, OperationContext};
+use crate::store::customer::ID_BYTES_MAX;
+use crate::store::json::{put, read, unchanged};
+use crate::store::operation::{PendingRecord, pending_key};
+use crate::store::{Operation, Range, Space, Store, StoreError, Tx};
+use futures_util::FutureExt;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// The longest token that a plugin may note.
+const TOKEN_BYTES_MAX: usize = 1024;
+/// How long to wait after a poll that failed, at most.
+const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// What a poll has come to.
+enum Polled {
+    Settled(Answer),
+    Again(Duration),
+    /// Cancelled, or its endpoint is gone.
+    Nothing,
+}
+
+fn between(after: Duration) -> Duration {
+    after.clamp(POLL_AFTER_MIN, POLL_AFTER_MAX)
+}
+
+impl Journal {
+    /// Follows everything that was pending when the host last stopped.
+    pub(crate) async fn resume(self: &Arc<Self>) -> Result<usize> {
+        let mut count = 0;
+        for endpoint in self.endpoints.all().values() {
+            let mut range = Range {
+                space: Space::Pending,
+                partition: endpoint.partition,
+                prefix: pending_key(endpoint.id(), "").body,
+                after: None,
+                limit: 500,
+            };
+            loop {
+                let page = self.store.scan(&range).await?;
+                for (body, found) in &page.entries {
+                    let name = body.get(range.prefix.len()..).unwrap_or_default();
+                    let Ok(subject) = std::str::from_utf8(name) else { continue };
+                    let key = pending_key(endpoint.id(), subject);
+                    let record: PendingRecord = crate::store::json::parse(&key, found)?;
+                    let wait = Duration::from_millis(record.due_ms.saturating_sub(now_ms()));
+                    self.follow(endpoint.id().to_owned(), subject.to_owned(), wait);
+                    count += 1;
+                }
+                match page.entries.last() {
+                    Some((body, _)) if page.more => range.after = Some(body.clone()),
+                    _ => break,
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Whether something is pending for an instance.
+    pub(crate) async fn is_pending(&self, endpoint: &str, instance: &str) -> Result<bool> {
+        let key = pending_key(endpoint, &format!("instance/{instance}"));
+        Ok(self.store.get(&key).await?.is_some())
+    }
+
+    /// Adds to a commit that the provider has accepted the work.
+    pub(super) async fn begin_pending(
+        &self,
+        order: &Order,
+        id: &str,
+        mut tx: Tx,
+        token: String,
+        poll_after: Duration,
+        instance: Option<String>,
+    ) -> Result<(Tx, Answer, String, Duration)> {
+        let kind = order.change.kind();
+        let endpoint = order.endpoint.id();
+        check_token(kind, &token)?;
+        if let Some(instance) = &instance
+            && !super::is_id(instance)
+        {
+            let text = format!("a pending instance's id has 1 to {ID_BYTES_MAX} bytes");
+            return Err(nonsense(kind, &text));
+        }
+        let subject = match (&instance, order.change.subject()) {
+            (Some(instance), _) => format!("instance/{instance}"),
+            (None, Some(subject)) => subject,
+            (None, None) => return Err(nonsense(kind, "pending without saying which instance")),
+        };
+        let after = between(poll_after);
+        let now = now_ms();
+        let body = self.sealer.seal(&place(endpoint, &subject, id), &order.body).map_err(Error::internal)?;
+        let record = PendingRecord {
+            operation: id.to_owned(),
+            change: kind.texts().name.to_owned(),
+            body,
+            request_id: order.request_id.clone(),
+            fingerprint: order.fingerprint.clone(),
+            instance: instance.clone(),
+            caller: order.caller.clone(),
+            token,
+            attempt: 1,
+            began_ms: now,
+            due_ms: now + after.as_millis() as u64,
+        };
+        let key = pending_key(endpoint, &subject);
+        if instance.is_some() {
+            // Other changes have put their condition on the subject already.
+            tx.conditions.push(unchanged(key.clone(), None));
+        }
+        tx.operations.push(put(key, &record)?);
+        let mut effects = Effects::new(&*self.store, endpoint, tx);
+        if let Some(instance) = &instance {
+            effects.created(&order.change, instance, None, "pending").await?;
+        }
+        let tx = effects.finish()?;
+        let named = instance.as_deref().or(order.change.instance());
+        let body = match named {
+            Some(instance) => json!({"providerinstanceid": instance, "status": "pending"}),
+            None => json!({"status": "pending"}),
+        };
+        let mut answer = Answer::done(kind, &body)?;
+        answer.respcode = 200;
+        answer.message = format!("{} is accepted and not finished yet", kind.texts().name);
+        Ok((tx, answer, subject, after))
+    }
+
+    /// Waits a little for pending work to end; CNSP's callers expect a synchronous answer.
+    pub(super) async fn await_pending(
+        self: &Arc<Self>,
+        endpoint: &str,
+        subject: String,
+        after: Duration,
+        pending: Answer,
+    ) -> Answer {
+        let mut landing = self.follow(endpoint.to_owned(), subject, after);
+        let wait = Duration::from_millis(self.settings.pending_wait_ms);
+        match tokio::time::timeout(wait, landing.wait_for(Option::is_some)).await {
+            Ok(Ok(landed)) => match &*landed {
+                Some(Ok(settled)) => settled.answer.clone(),
+                _ => pending,
+            },
+            _ => pending,
+        }
+    }
+
+    fn follow(self: &Arc<Self>, endpoint: String, subject: String, mut wait: Duration) -> Landing {
+        let (land, landing) = watch::channel(None);
+        let journal = self.clone();
+        self.tasks.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => {}
+                    () = journal.stopping.cancelled() => return,
+                }
+                match journal.poll(&endpoint, &subject).await {
+                    Ok(Polled::Again(after)) => wait = after,
+                    Ok(Polled::Nothing) => return,
+                    Ok(Polled::Settled(answer)) => {
+                        let settled = super::Settled { answer, replayed: false };
+                        let _ = land.send(Some(Ok(settled)));
+                        return;
+                    }
+                    Err(error) => {
+                        wait = (wait * 2).clamp(Duration::from_secs(1), BACKOFF_MAX);
+                        tracing::warn!(endpoint, subject, ?error, ?wait, "a poll failed; it is tried again");
+                    }
+                }
+            }
+        });
+        landing
+    }
+
+    /// Calls the plugin once more, and commits what came of it.
+    async fn poll(&self, endpoint: &str, subject: &str) -> Result<Polled> {
+        let Some(endpoint) = self.endpoints.get(endpoint) else { return Ok(Polled::Nothing) };
+        let key = pending_key(endpoint.id(), subject);
+        let Some((record, _)) = read::<PendingRecord>(&*self.store, &key).await? else {
+            return Ok(Polled::Nothing);
+        };
+        let sealed_at = place(endpoint.id(), subject, &record.operation);
+        let body = self.sealer.open(&sealed_at, &record.body).map_err(Error::internal)?;
+        let change = Change::parse(&record.change, &body)?;
+        let _turn = match change.queue() {
+            Some(account) => Some(endpoint.turn(account).await?),
+            None => None,
+        };
+        for _ in 0..self.settings.conflict_attempts_max {
+            // Read again: it may have been cancelled while this waited for its turn.
+            let Some((record, version)) = read::<PendingRecord>(&*self.store, &key).await? else {
+                return Ok(Polled::Nothing);
+            };
+            let mut tx = Tx::new(endpoint.partition);
+            tx.conditions.push(unchanged(key.clone(), Some(version)));
+            match self.poll_once(&endpoint, subject, &change, record, tx).await {
+                Err(super::Attempted::Conflict(_)) => {}
+                Err(super::Attempted::Failed(error)) => return Err(error),
+                Ok(polled) => return Ok(polled),
+            }
+        }
+        Ok(Polled::Again(Duration::from_secs(1)))
+    }
+
+    async fn poll_once(
+        &self,
+        endpoint: &Endpoint,
+        subject: &str,
+        change: &Change,
+        mut record: PendingRecord,
+        mut tx: Tx,
+    ) -> std::result::Result<Polled, super::Attempted> {
+        let kind = change.kind();
+        let key = pending_key(endpoint.id(), subject);
+        let attempt = record.attempt + 1;
+        let context = OperationContext {
+            id: record.operation.clone(),
+            attempt,
+            token: Some(record.token.clone()),
+        };
+        let request = change.clone();
+        let age = Duration::from_millis(now_ms().saturating_sub(record.began_ms));
+        let too_old = age > Duration::from_secs(self.settings.pending_hours_max * 3600);
+        let called = endpoint.call(kind, Some(context), |adapter, store| request.call(adapter, store).boxed());
+        let called = match called.await {
+            Err(error) if !too_old => return Err(error.into()),
+            Err(_) => None,
+            Ok(Called { answer: Err(failure), .. }) if failure.retryable && !too_old => {
+                let after = failure.retry_after_ms.map_or(BACKOFF_MAX.min(age), |ms| Duration::from_millis(ms.into()));
+                return Ok(Polled::Again(between(after)));
+            }
+            Ok(called) => Some(called),
+        };
+        let (outcome, conditions, writes) = match called {
+            None => (Err(None), Vec::new(), Vec::new()),
+            Some(Called { answer, kv }) => {
+                let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
+                (answer.map_err(Some), conditions, writes)
+            }
+        };
+        tx.conditions.extend(conditions);
+        // Also after a failure: the writes of a call that ends pending work say how it ended.
+        tx.operations = writes;
+        let mut effects = Effects::new(&*self.store, endpoint.id(), tx);
+        let answer = match outcome {
+            Ok(Outcome::Pending { token, poll_after, .. }) if !too_old => {
+                check_token(kind, &token)?;
+                let after = between(poll_after);
+                record.token = token;
+                record.attempt = attempt;
+                record.due_ms = now_ms() + after.as_millis() as u64;
+                let mut tx = effects.finish()?;
+                tx.operations.push(put(key, &record)?);
+                self.store.commit(tx).await?;
+                return Ok(Polled::Again(after));
+            }
+            Ok(Outcome::Done(done)) => {
+                effects.done(change, &done).await?;
+                Answer::done(kind, &done)?
+            }
+            Err(Some(failure)) if !failure.retryable => {
+                self.pending_failed(&mut effects, change, &record).await?;
+                Answer::refused(kind, &failure)?
+            }
+            _ => {
+                self.pending_failed(&mut effects, change, &record).await?;
+                let text = format!("The provider did not finish within {} hours. Look at the provider what has become of it.", self.settings.pending_hours_max);
+                given_up(kind, 504, "PENDING_TOO_LONG", &text)?
+            }
+        };
+        answer.check_stored(kind)?;
+        let mut tx = effects.finish()?;
+        tx.operations.push(Operation::Delete(key));
+        self.end_pending(endpoint, &record, &answer, &mut tx)?;
+        self.store.commit(tx).await?;
+        Ok(Polled::Settled(answer))
+    }
+
+    async fn pending_failed(
+        &self,
+        effects: &mut Effects<'_>,
+        change: &Change,
+        record: &PendingRecord,
+    ) -> Result<()> {
+        match &record.instance {
+            Some(instance) => effects.created(change, instance, None, "cancel").await,
+            None => Ok(()),
+        }
+    }
+
+    /// Adds to a commit what replays are to answer from now on, and the audit row.
+    fn end_pending(
+        &self,
+        endpoint: &Endpoint,
+        record: &PendingRecord,
+        answer: &Answer,
+        tx: &mut Tx,
+    ) -> Result<()> {
+        let request_id = record.request_id.as_deref();
+        if let Some(request_id) = request_id {
+            let id = endpoint.id();
+            tx.operations.push(self.remember(id, &record.change, request_id, &record.fingerprint, answer)?);
+        }
+        let (caller, id) = (&record.caller, &record.operation);
+        let audit = AuditRow::new(endpoint, caller, &record.change, id, request_id, answer.respcode);
+        tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
+        Ok(())
+    }
+
+    /// Adds to the commit of a deletion that it has cancelled a creation.
+    pub(super) fn cancel(
+        &self,
+        endpoint: &Endpoint,
+        record: &PendingRecord,
+        subject: Option<&str>,
+        tx: &mut Tx,
+    ) -> Result<()> {
+        let Some(subject) = subject else { return Ok(()) };
+        tx.operations.push(Operation::Delete(pending_key(endpoint.id(), subject)));
+        let text = "The creation was cancelled, by a deletion, before the provider had finished it.";
+        let answer = given_up(OperationKind::CreateResource, 409, "OPERATION_CANCELLED", text)?;
+        self.end_pending(endpoint, record, &answer, tx)
+    }
+}
+
+fn check_token(kind: OperationKind, token: &str) -> Result<()> {
+    match token.len() {
+        1..=TOKEN_BYTES_MAX => Ok(()),
+        length => Err(nonsense(kind, &format!("a token has 1 to {TOKEN_BYTES_MAX} bytes, not {length}"))),
+    }
+}

@@ -1,0 +1,14 @@
+//! The host of cnsp: one API, CNSP 1.0, over every cloud provider.
+//!
+//! The library is for the `cnsp` binary, its tests and its benchmarks; see ARCHITECTURE.md for the rooms.
+
+pub(crate) mod blobs;
+pub(crate) mod callers;
+pub(crate) mod capability;
+pub(crate) mod config;
+pub(crate) mod endpoints;
+pub(crate) mod error;
+pub(crate) mod journal;
+pub(crate) mod model;
+pub(crate) mod plugin;
+pub mod store;

@@ -1,0 +1,119 @@
+//! Runs plugins: from bytes to a typed answer, inside limits. Nothing here knows HTTP or CNSP's envelope.
+//!
+//! One engine and one linker serve the process. A plugin is compiled once, kept on disk as an artifact
+//! that only this host's key vouches for, and prepared once in memory ([`Plugin`]). Each call gets an
+//! instance of its own ([`Plugin::call`]), used once and thrown away.
+
+mod artifact;
+pub(crate) mod bindings;
+mod call;
+mod engine;
+
+pub(crate) use self::call::{CallError, CallState, Called, OperationContext};
+pub(crate) use self::engine::PoolUse;
+
+use crate::blobs::{Blobs, Digest};
+use crate::config::Calls;
+use anyhow::Context;
+use bindings::AdapterPre;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+/// A plugin, ready to be called.
+pub(crate) struct Plugin {
+    /// Of the component's bytes.
+    pub(crate) digest: Digest,
+    pre: AdapterPre<CallState>,
+}
+
+/// Every plugin that is in use, and what it takes to run one.
+pub(crate) struct Plugins {
+    engine: Engine,
+    linker: Linker<CallState>,
+    blobs: Arc<Blobs>,
+    component_bytes_max: usize,
+    ready: Mutex<HashMap<Digest, Arc<Plugin>>>,
+}
+
+impl Plugins {
+    /// Starts the engine. Falls back to on-demand allocation, and says so loudly, where the pool's address
+    /// space cannot be had.
+    pub(crate) fn start(limits: &Calls, blobs: Arc<Blobs>) -> anyhow::Result<Plugins> {
+        let engine = engine::start(limits)?;
+        let linker = bindings::linker(&engine)?;
+        let component_bytes_max = limits.component_bytes_max;
+        Ok(Plugins { engine, linker, blobs, component_bytes_max, ready: Mutex::default() })
+    }
+
+    /// Takes a component in: checks it, compiles it, and stores it with its artifact.
+    pub(crate) fn accept(&self, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
+        if bytes.len() > self.component_bytes_max {
+            anyhow::bail!(
+                "the component has {} bytes and may have {}; build it with optimisation and stripped",
+                bytes.len(),
+                self.component_bytes_max
+            );
+        }
+        let digest = Digest::of(bytes);
+        if let Some(plugin) = self.ready(&digest) {
+            return Ok(plugin);
+        }
+        let plugin = self.prepare(digest, bytes)?;
+        self.blobs.put(bytes)?;
+        Ok(plugin)
+    }
+
+    /// Gets a plugin that was accepted before.
+    pub(crate) fn load(&self, digest: &Digest) -> anyhow::Result<Arc<Plugin>> {
+        if let Some(plugin) = self.ready(digest) {
+            return Ok(plugin);
+        }
+        if let Some(component) = artifact::read(&self.engine, &self.blobs, digest)? {
+            return self.link(*digest, &component);
+        }
+        let bytes = self.blobs.get(digest)?;
+        self.prepare(*digest, &bytes)
+    }
+
+    /// How much of the instance pool is in use, for the metrics.
+    pub(crate) fn pool(&self) -> Option<PoolUse> {
+        engine::pool_use(&self.engine)
+    }
+
+    fn ready(&self, digest: &Digest) -> Option<Arc<Plugin>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
+    }
+
+    fn prepare(&self, digest: Digest, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
+        let component = artifact::compile(&self.engine, bytes)?;
+        let plugin = self.link(digest, &component)?;
+        artifact::write(&self.engine, &self.blobs, &digest, &component)?;
+        Ok(plugin)
+    }
+
+    fn link(
+        &self,
+        digest: Digest,
+        component: &wasmtime::component::Component,
+    ) -> anyhow::Result<Arc<Plugin>> {
+        let pre = self
+            .linker
+            .instantiate_pre(component)
+            .map_err(anyhow::Error::from)
+            .context("the component imports something that the contract cnsp:adapter@1.0.0 does not offer")?;
+        let pre = AdapterPre::new(pre)
+            .map_err(anyhow::Error::from)
+            .context("the component does not export the world `adapter` of cnsp:adapter@1.0.0")?;
+        let plugin = Arc::new(Plugin { digest: digest, pre });
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, plugin.clone());
+        Ok(plugin)
+    }
+
+    /// Forgets the plugins that no endpoint uses any more, so that their code can be unmapped.
+    pub(crate) fn retain(&self, in_use: impl Fn(&Digest) -> bool) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.retain(|digest, _| in_use(digest));
+    }
+}

@@ -1,0 +1,162 @@
+//! One call of a plugin: an instance of its own, two clocks, caps on all it can use.
+
+use super::Plugin;
+use super::bindings::Adapter;
+use super::engine::EPOCH_TICK;
+use crate::capability::{HttpUse, Kv, LogUse, Scope};
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use wasmtime::{ResourceLimiter, UpdateDeadline};
+
+/// The operation that a call belongs to, as the guest sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct OperationContext {
+    /// The same for every run of one operation.
+    pub(crate) id: String,
+    /// 1 for the first run.
+    pub(crate) attempt: u32,
+    /// Of the `pending` before.
+    pub(crate) token: Option<String>,
+}
+
+/// What the host keeps during one call: the `T` of the `wasmtime::Store`.
+pub(crate) struct CallState {
+    pub(crate) scope: Arc<Scope>,
+    pub(crate) operation: Option<OperationContext>,
+    pub(crate) kv: Kv,
+    pub(crate) http: HttpUse,
+    pub(crate) log: LogUse,
+    pub(crate) deadline: Instant,
+    memory: MemoryUse,
+    cpu: CpuUse,
+}
+
+/// Memories and tables of all instances of a call, added up.
+struct MemoryUse {
+    bytes: usize,
+    bytes_max: usize,
+    exceeded: bool,
+}
+
+struct CpuUse {
+    ticks: u32,
+    ticks_max: u32,
+    exceeded: bool,
+}
+
+/// What a call gave back.
+pub(crate) struct Called<R> {
+    /// What the guest answered.
+    pub(crate) answer: R,
+    /// What it read and wants written.
+    pub(crate) kv: Kv,
+}
+
+/// Why a call gave back nothing. The text is for the log and the vendor, not for the caller.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The wall clock ran out.
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
+    /// A limit was hit; the first text names it.
+    #[error("over its {0}: {1}")]
+    Limit(&'static str, String),
+    /// The guest trapped.
+    #[error("trapped: {0}")]
+    Trap(String),
+}
+
+impl ResourceLimiter for MemoryUse {
+    fn memory_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(wanted.saturating_sub(now)))
+    }
+
+    fn table_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(self.grow(wanted.saturating_sub(now).saturating_mul(size_of::<usize>())))
+    }
+}
+
+impl MemoryUse {
+    fn grow(&mut self, bytes: usize) -> bool {
+        let wanted = self.bytes.saturating_add(bytes);
+        if wanted > self.bytes_max {
+            self.exceeded = true;
+            return false;
+        }
+        self.bytes = wanted;
+        true
+    }
+}
+
+impl Plugin {
+    /// Makes an instance, lets `run` call one of its functions, and throws the instance away. Dropping the
+    /// future cancels the call, wherever it is.
+    pub(crate) async fn call<R, F>(
+        &self,
+        scope: &Arc<Scope>,
+        operation: Option<OperationContext>,
+        run: F,
+    ) -> Result<Called<R>, CallError>
+    where
+        F: for<'a> FnOnce(
+            &'a Adapter,
+            &'a mut wasmtime::Store<CallState>,
+        ) -> BoxFuture<'a, wasmtime::Result<R>>,
+    {
+        let limits = &scope.limits;
+        let deadline = Instant::now() + limits.timeout;
+        let kv = Kv::new(operation.is_some());
+        let state = CallState {
+            scope: scope.clone(),
+            operation,
+            kv,
+            http: HttpUse::default(),
+            log: LogUse::default(),
+            deadline,
+            memory: MemoryUse { bytes: 0, bytes_max: limits.memory_bytes_max, exceeded: false },
+            cpu: CpuUse { ticks: 0, ticks_max: ticks(limits.cpu), exceeded: false },
+        };
+        let mut store = wasmtime::Store::new(self.pre.engine(), state);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(limits.answer_bytes_max);
+        store.set_epoch_deadline(1);
+        // A yield at every tick lets other calls on this thread go on; after the budget, a trap.
+        store.epoch_deadline_callback(|mut context| {
+            let cpu = &mut context.data_mut().cpu;
+            cpu.ticks += 1;
+            cpu.exceeded = cpu.ticks > cpu.ticks_max;
+            Ok(if cpu.exceeded { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+        });
+        let answer = tokio::time::timeout_at(deadline, async {
+            let adapter = self.pre.instantiate_async(&mut store).await?;
+            run(&adapter, &mut store).await
+        })
+        .await;
+        match answer {
+            Ok(Ok(answer)) => Ok(Called { answer, kv: store.into_data().kv }),
+            Ok(Err(error)) => Err(store.data().explain(&error)),
+            Err(_) => Err(CallError::Timeout(limits.timeout)),
+        }
+    }
+}
+
+fn ticks(cpu: Duration) -> u32 {
+    u32::try_from(cpu.as_millis().div_ceil(EPOCH_TICK.as_millis())).unwrap_or(u32::MAX)
+}
+
+impl CallState {
+    fn explain(&self, error: &wasmtime::Error) -> CallError {
+        let text = format!("{error:#}");
+        if self.cpu.exceeded {
+            CallError::Limit("CPU time", text)
+        } else if self.memory.exceeded {
+            CallError::Limit("memory", text)
+        } else if text.contains("fuel allocated for hostcalls") {
+            CallError::Limit("answer size", text)
+        } else {
+            CallError::Trap(text)
+        }
+    }
+}

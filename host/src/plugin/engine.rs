@@ -1,0 +1,116 @@
+//! The one engine of the process: which WebAssembly it takes, where instances live, and its clock.
+
+use crate::config::Calls;
+use std::time::Duration;
+use wasmtime::{
+    Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
+};
+
+/// How often the CPU clock of the guests ticks. A guest that computes is interrupted this often, to let
+/// others on and to be charged.
+pub(super) const EPOCH_TICK: Duration = Duration::from_millis(5);
+
+/// Memory of a slot that is zeroed and kept instead of being given back to the kernel. What an adapter on
+/// the SDK touches in a call fits, so a call costs no page fault.
+const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
+const STACK_KEEP_RESIDENT_BYTES: usize = 32 << 10;
+/// What the largest language runtime that is known to work needs, with room: see ARCHITECTURE.md.
+const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
+const TABLES_PER_COMPONENT_MAX: u32 = 16;
+const TABLE_ELEMENTS_MAX: usize = 60_000;
+const INSTANCE_BYTES_MAX: usize = 4 << 20;
+
+/// How much of the pool is in use.
+pub(crate) struct PoolUse {
+    /// Component instances that are alive.
+    pub(crate) instances: u64,
+    /// Bytes that unused slots keep in memory.
+    pub(crate) resident_bytes: usize,
+}
+
+pub(super) fn start(limits: &Calls) -> anyhow::Result<Engine> {
+    let mut pooled = config(limits);
+    pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    let engine = match Engine::new(&pooled) {
+        Ok(engine) => engine,
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "no address space for the instance pool: calls will be several times slower; raise the \
+                 process's virtual memory limit, or lower calls.concurrency_max"
+            );
+            let mut on_demand = config(limits);
+            on_demand.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+            Engine::new(&on_demand)?
+        }
+    };
+    tick(engine.weak())?;
+    Ok(engine)
+}
+
+/// What adapters do not need is off: most security bugs of a WebAssembly engine sit in its newest parts.
+fn config(limits: &Calls) -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_memory64(false)
+        .wasm_threads(false)
+        .wasm_multi_memory(false)
+        .wasm_tail_call(false)
+        .wasm_relaxed_simd(false)
+        .cranelift_nan_canonicalization(true)
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(limits.backtrace_frames_max));
+    config
+}
+
+fn pool(limits: &Calls) -> PoolingAllocationConfig {
+    let calls = u32::try_from(limits.concurrency_max).unwrap_or(u32::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls)
+        .total_core_instances(calls.saturating_mul(8))
+        .total_memories(calls)
+        .total_tables(calls.saturating_mul(2))
+        .total_stacks(calls)
+        .total_gc_heaps(0)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
+        .max_memories_per_component(1)
+        .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .max_memory_size(limits.memory_bytes_max)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_unused_warm_slots(calls)
+        .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
+        .table_keep_resident(TABLE_KEEP_RESIDENT_BYTES)
+        .async_stack_keep_resident(STACK_KEEP_RESIDENT_BYTES)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// Ticks from a thread of its own: a busy async runtime must not starve the clock that rescues it.
+fn tick(engine: EngineWeak) -> std::io::Result<()> {
+    std::thread::Builder::new().name("epoch".into()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(EPOCH_TICK);
+        }
+    })?;
+    Ok(())
+}
+
+pub(super) fn pool_use(engine: &Engine) -> Option<PoolUse> {
+    let metrics = engine.pooling_allocator_metrics()?;
+    let stacks = metrics.unused_stack_bytes_resident().unwrap_or(0);
+    Some(PoolUse {
+        instances: metrics.component_instances(),
+        resident_bytes: metrics.unused_memory_bytes_resident()
+            + metrics.unused_table_bytes_resident()
+            + stacks,
+    })
+}

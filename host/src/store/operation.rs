@@ -1,0 +1,47 @@
+//! Operations: what a request id answered, and what is still awaited from the provider.
+
+use super::{Key, Partition, Space};
+use serde::{Deserialize, Serialize};
+
+/// What came of a request id, kept for replays. `answer` may hold a password: it is sealed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OperationRecord {
+    /// Of the canonical body.
+    pub(crate) fingerprint: String,
+    /// When it was recorded, in seconds since 1970.
+    pub(crate) at_s: u64,
+    /// A sealed [`super::super::journal::Answer`], in base64.
+    pub(crate) answer: String,
+}
+
+/// Work that the provider has accepted and not finished, by what it is done to.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct PendingRecord {
+    /// The operation's id, as the guest sees it.
+    pub(crate) operation: String,
+    /// Which change it is, as `OperationKind` names it.
+    pub(crate) change: String,
+    /// What the caller sent, sealed, in base64.
+    pub(crate) body: String,
+    /// The key of the [`OperationRecord`] that is waiting for the outcome, after the endpoint.
+    pub(crate) request_id: Option<String>,
+    pub(crate) fingerprint: String,
+    /// The instance that is being created.
+    pub(crate) instance: Option<String>,
+    pub(crate) caller: String,
+    /// What the plugin noted.
+    pub(crate) token: String,
+    /// Of the last call.
+    pub(crate) attempt: u32,
+    /// When it began and when it is to be asked for, in milliseconds since 1970.
+    pub(crate) began_ms: u64,
+    pub(crate) due_ms: u64,
+}
+
+pub(crate) fn operation_key(endpoint: &str, change: &str, request_id: &str) -> Key {
+    Key::new(Space::Operation, Partition::of(endpoint), &[endpoint, change, request_id])
+}
+
+pub(crate) fn pending_key(endpoint: &str, subject: &str) -> Key {
+    Key::new(Space::Pending, Partition::of(endpoint), &[endpoint, subject])
+}
