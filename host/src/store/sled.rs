@@ -73,7 +73,7 @@ impl SledOptions {
 
 /// The embedded [`Store`].
 pub struct SledStore {
-    /// Taken out when it is dropped only, so that a panic of sled's own drop can be caught.
+    /// Taken out when it is dropped only, to catch the panics of sled's own drop.
     db: Option<Db>,
     history: Arc<History>,
     health: Arc<Health>,
@@ -221,11 +221,8 @@ impl SledStore {
 impl Drop for SledStore {
     fn drop(&mut self) {
         self.close();
-        // sled syncs when it is dropped, and panics if that fails.
-        let db = self.db.take();
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(db))) {
-            let reason = panic_text(&*panic);
-            tracing::error!(reason, "the engine of the store panicked while it was closed");
+        if let Some(Err(reason)) = self.db.take().map(open::close) {
+            tracing::error!(reason, "the engine of the store failed while it was closed");
         }
     }
 }

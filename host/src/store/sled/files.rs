@@ -4,13 +4,17 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file that sled keeps everything in.
 const DATABASE: &str = "db";
 /// Where damaged or half-written files go, for a person to look at.
 const ASIDE: &str = "aside";
-/// How far apart the two slots of the head lie: two sectors, so that one write cannot tear both.
+/// How far apart the two slots of the head lie, so that one write cannot tear both.
 const HEAD_SLOT_BYTES: u64 = 4096;
+/// How often, and how long each time, to wait for sled's own lock: two seconds in all.
+const DATABASE_WAIT_COUNT: usize = 400;
+const DATABASE_WAIT: Duration = Duration::from_millis(5);
 
 /// The file that sled keeps everything in.
 pub(super) fn database(directory: &Path) -> PathBuf {
@@ -26,6 +30,23 @@ pub(super) fn lock(directory: &Path) -> io::Result<Option<File>> {
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Waits until no thread of a store that this process has just closed holds sled's own lock any more: its
+/// background threads end a little after it. Whether nobody does.
+pub(super) fn wait_for_database(directory: &Path) -> io::Result<bool> {
+    let file = match File::open(database(directory)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        other => other?,
+    };
+    for _ in 0..DATABASE_WAIT_COUNT {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(DATABASE_WAIT),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// Makes the names in a folder durable.

@@ -113,6 +113,9 @@ pub(super) fn open(options: &SledOptions) -> Result<Opened, OpenError> {
     let lock = files::lock(directory)
         .map_err(io("locking it"))?
         .ok_or_else(|| OpenError::InUse { directory: directory.to_owned() })?;
+    if !files::wait_for_database(directory).map_err(io("locking its database"))? {
+        return Err(OpenError::InUse { directory: directory.to_owned() });
+    }
     let trial = directory.join(TRIAL);
     if trial.exists() {
         std::fs::remove_dir_all(&trial).map_err(io("removing an old trial copy"))?;
@@ -148,7 +151,10 @@ pub(super) fn open(options: &SledOptions) -> Result<Opened, OpenError> {
             Refusal::Format(found) => OpenError::Format { directory, found },
         }
     })?;
-    files::sync_all(directory).map_err(io("syncing it"))?;
+    if let Err(error) = files::sync_all(directory) {
+        let _ = close(db);
+        return Err(io("syncing it")(error));
+    }
     ballast.ensure(options.ballast_bytes);
     Ok(Opened { db, version, head, ballast, lock })
 }
@@ -169,10 +175,20 @@ fn attempt(options: &SledOptions, directory: &Path, head: u64) -> Result<(Db, u6
             .mode(Mode::HighThroughput)
             .open()
             .map_err(refuse)?;
-        let version = identify(&db, head)?;
-        Ok((db, version))
+        match identify(&db, head) {
+            Ok(version) => Ok((db, version)),
+            Err(refusal) => {
+                let _ = close(db);
+                Err(refusal)
+            }
+        }
     }))
-    .unwrap_or_else(|panic| Err(Refusal::Damaged(panic_text(&*panic))))
+    .unwrap_or_else(|panic| Err(refuse_panic(panic_text(&*panic))))
+}
+
+/// Closes sled, which syncs and panics if that fails: answers what it said.
+pub(super) fn close(db: Db) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| drop(db))).map_err(|panic| panic_text(&*panic))
 }
 
 /// Checks the store's own records, or writes them into an empty database. Answers the last version.
@@ -218,8 +234,10 @@ fn recover(options: &SledOptions, directory: &Path, acknowledged: u64) -> io::Re
     for name in ["db", "conf"] {
         std::fs::copy(directory.join(name), trial.join(name))?;
     }
-    let whole =
-        attempt(options, &trial, acknowledged).is_ok_and(|(db, _)| every_record_is_whole(&db));
+    let whole = attempt(options, &trial, acknowledged).is_ok_and(|(db, _)| {
+        let whole = every_record_is_whole(&db);
+        close(db).is_ok() && whole
+    });
     std::fs::remove_dir_all(&trial)?;
     if whole {
         files::set_aside(directory, &snapshots, "the database opens without it only")?;
@@ -239,6 +257,17 @@ fn refuse(error: ::sled::Error) -> Refusal {
     match error {
         ::sled::Error::Io(error) => refuse_io(error),
         other => Refusal::Damaged(other.to_string()),
+    }
+}
+
+/// sled unwraps some errors of the operating system; they are no damage, and a backup would not help.
+fn refuse_panic(text: String) -> Refusal {
+    match text.split_once("Os { code: ").and_then(|(_, rest)| rest.split_once(',')) {
+        Some((code, _)) => match code.parse() {
+            Ok(code) => refuse_io(io::Error::from_raw_os_error(code)),
+            Err(_) => Refusal::Io(io::Error::other(text)),
+        },
+        None => Refusal::Damaged(text),
     }
 }
 
