@@ -2,6 +2,8 @@
 //!
 //! The library is for the `cnsp` binary, its tests and its benchmarks; see ARCHITECTURE.md for the rooms.
 
+pub(crate) mod api;
+pub(crate) mod app;
 pub(crate) mod blobs;
 pub(crate) mod callers;
 pub(crate) mod capability;

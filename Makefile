@@ -1,0 +1,53 @@
+# The two commands of the README, and the steps that they are made of. Each does its own set-up on a fresh
+# machine: a toolchain for guests (see `guest-toolchain`), then what cargo builds.
+
+CNSP = target/release/cnsp
+GUESTS = target/plugins
+
+.PHONY: demo test check guests guest-toolchain test-tools bench fmt
+
+# The host with the sandbox provider and demo data, ready to `curl`. ARGS goes to `cnsp demo`.
+demo: guest-toolchain
+	cargo build --release -p cnsp
+	$(CNSP) plugin build --out $(GUESTS)
+	$(CNSP) demo --plugins $(GUESTS) $(ARGS)
+
+# Everything: formatting, lints, guests, all tests, the documentation, the dependencies' licences.
+test: guest-toolchain test-tools check
+	cargo build -p cnsp
+	target/debug/cnsp plugin build --out $(GUESTS)
+	cargo nextest run --workspace
+	cargo test --workspace --doc -q
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps -q
+	cargo deny --log-level error check bans licenses sources
+	cargo machete
+
+check:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+guests: guest-toolchain
+	cargo build --release -p cnsp
+	$(CNSP) plugin build --out $(GUESTS)
+
+# What can build WebAssembly: rustup's target, or Debian's Rust with its standard library's source where the
+# package registry is all that can be reached.
+guest-toolchain:
+	@if rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then :; \
+	elif dpkg -s rustc-web cargo-web rust-web-src >/dev/null 2>&1; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && \
+	  { apt-get -qq update; apt-get install -y -qq --no-install-recommends rustc-web cargo-web rust-web-src; } \
+	  >/dev/null 2>&1; then :; \
+	else rustup target add wasm32-unknown-unknown; fi
+
+test-tools:
+	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version '^0.20'
+	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete --version '^0.9'
+
+# Ratios, measured in one run; see tests/bench.
+bench: guests
+	cargo run --release -p cnsp-tests --bin bench
+
+fmt:
+	cargo fmt --all

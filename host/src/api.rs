@@ -1,0 +1,80 @@
+//! The API: every route on this page, then one file per noun of CNSP.
+//!
+//! A handler shows the whole way of a call: who asks, for which endpoint, what is asked of the plugin, and the
+//! envelope around the answer.
+
+mod account;
+mod billing;
+mod call;
+mod catalog;
+mod change;
+mod discovery;
+mod envelope;
+mod health;
+mod operator;
+mod read;
+mod resource;
+mod trace;
+mod user;
+
+use self::call::Call;
+use crate::app::App;
+use crate::error::{Error, ErrorCode};
+use axum::Router;
+use axum::body::Body;
+use http::{Method, Response, Uri};
+use std::sync::Arc;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The operations of CNSP 1.0, below `/apiv1`.
+fn cnsp() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(discovery::describe))
+        .routes(routes!(
+            account::create_account,
+            account::update_account,
+            account::delete_account,
+            account::list_accounts
+        ))
+        .routes(routes!(account::get_account))
+        .routes(routes!(user::create_user, user::update_user, user::delete_user))
+        .routes(routes!(user::change_seat))
+        .routes(routes!(user::get_user))
+        .routes(routes!(
+            resource::create_resource,
+            resource::update_resource,
+            resource::delete_resource
+        ))
+        .routes(routes!(resource::get_resource))
+        .routes(routes!(catalog::list_catalog))
+        .routes(routes!(billing::get_usage))
+        .routes(routes!(health::check_health))
+        .routes(routes!(health::check_resource_health))
+}
+
+/// Every route of the host.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (unified, _) = OpenApiRouter::new().nest("/apiv1", cnsp()).split_for_parts();
+    let (per_endpoint, _) =
+        OpenApiRouter::new().nest("/endpoints/{endpoint}/apiv1", cnsp()).split_for_parts();
+    unified
+        .merge(per_endpoint)
+        .merge(operator::router())
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), trace::trace))
+        .with_state(app)
+}
+
+async fn not_found(call: Call, uri: Uri) -> Response<Body> {
+    let shown: String = uri.path().chars().take(100).collect();
+    let text = format!("There is no path `{}`. /openapi.json lists all.", shown.escape_debug());
+    call.refuse(&Error::new(ErrorCode::NotFound, text))
+}
+
+async fn method_not_allowed(call: Call, method: Method, uri: Uri) -> Response<Body> {
+    let shown: String = uri.path().chars().take(100).collect();
+    let text = format!("`{}` has no method {method}. /openapi.json lists what it has.", shown.escape_debug());
+    call.refuse(&Error::new(ErrorCode::MethodNotAllowed, text))
+}

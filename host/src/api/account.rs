@@ -1,0 +1,103 @@
+//! `/account`. (CNSP 1.0, Account / Users Management.)
+
+use super::call::{Call, Stop};
+use super::read::{ask, ask_all, from_endpoint};
+use crate::model::{AccountInfo, Answer, OperationKind, Page};
+use axum::body::Body;
+use axum::extract::Request;
+use futures_util::FutureExt;
+use http::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Serialize)]
+struct GotAccount {
+    accountinfo: AccountInfo,
+}
+
+#[derive(Serialize)]
+struct ListedAccounts {
+    accounts: Vec<AccountInfo>,
+}
+
+/// Create Account
+#[utoipa::path(post, path = "/account", tag = "account")]
+pub(super) async fn create_account(call: Call, request: Request) -> Response<Body> {
+    call.change(OperationKind::CreateAccount, request).await
+}
+
+/// Update Account
+#[utoipa::path(put, path = "/account", tag = "account")]
+pub(super) async fn update_account(call: Call, request: Request) -> Response<Body> {
+    call.change(OperationKind::UpdateAccount, request).await
+}
+
+/// Delete Account
+#[utoipa::path(delete, path = "/account", tag = "account")]
+pub(super) async fn delete_account(call: Call, request: Request) -> Response<Body> {
+    call.delete(OperationKind::DeleteAccount, request).await
+}
+
+/// Get an Account
+#[utoipa::path(get, path = "/account/{id}", tag = "account")]
+pub(super) async fn get_account(call: Call) -> Response<Body> {
+    let kind = OperationKind::GetAccount;
+    let got = async {
+        let id = call.id()?;
+        let endpoint = call.endpoint(None, &[&id]).await?;
+        let account = call.known(&endpoint, &id).await?.account.unwrap_or(id);
+        let accountinfo = ask(&endpoint, kind, |adapter, store| {
+            async move { adapter.cnsp_adapter_account().call_get(store, &account).await }.boxed()
+        });
+        Ok(Answer::done(kind, &GotAccount { accountinfo: accountinfo.await? })?)
+    };
+    call.finish(kind, got.await)
+}
+
+/// Get All Accounts
+#[utoipa::path(get, path = "/account", tag = "account")]
+pub(super) async fn list_accounts(call: Call) -> Response<Body> {
+    let kind = OperationKind::ListAccounts;
+    let mut next = None;
+    let listed: Result<Answer, Stop> = async {
+        let page = call.page()?;
+        if let Some(endpoint) = call.named()? {
+            let listed = list(&endpoint, &page).await?;
+            next = listed.next;
+            return Ok(Answer::done(kind, &ListedAccounts { accounts: listed.items })?);
+        }
+        call.refuse_page(&page)?;
+        let everyone = call
+            .ask_everyone(kind, |endpoint| {
+                let page = page.clone();
+                async move { list(&endpoint, &page).await }
+            })
+            .await;
+        let mut accounts = Vec::new();
+        for (endpoint, listed) in &everyone.answers {
+            for account in &listed.items {
+                accounts.push(from_endpoint(kind, endpoint, account)?);
+            }
+        }
+        let body = Map::from_iter([("accounts".to_owned(), Value::Array(accounts))]);
+        Ok(Answer::done(kind, &everyone.finish(body))?)
+    }
+    .await;
+    let mut response = call.finish(kind, listed);
+    call.link(&mut response, next.as_deref());
+    response
+}
+
+async fn list(
+    endpoint: &crate::endpoints::Endpoint,
+    page: &Page,
+) -> Result<super::read::Items<AccountInfo>, Stop> {
+    ask_all(endpoint, OperationKind::ListAccounts, page, |adapter, store, page| {
+        async move {
+            let page = adapter.cnsp_adapter_account().call_list(store, &page).await?;
+            Ok(page.map(|page| (page.accounts, page.next)))
+        }
+        .boxed()
+    })
+    .await
+}

@@ -1,0 +1,157 @@
+//! `/billing`. (CNSP 1.0, Billing.)
+
+use super::call::{Call, Stop};
+use super::read::ask;
+use crate::endpoints::Endpoint;
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{Answer, BillingScope, OperationKind, Page, UsageFeed, Window};
+use crate::store::customer::IdRecord;
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::Response;
+use jiff::civil::date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+/// The most pages that one answer is put together from.
+const PAGE_COUNT_MAX: usize = 1000;
+/// The most records of one answer.
+const RECORD_COUNT_MAX: usize = 50_000;
+
+/// Usage feed of an account, a subscription or an instance
+///
+/// What the id stands for decides. (Contract A3.) The window is half open; without one it is the current
+/// month. (Contract A4.)
+#[utoipa::path(get, path = "/billing/{id}", tag = "billing")]
+pub(super) async fn get_usage(call: Call) -> Response<Body> {
+    let kind = OperationKind::Usage;
+    let mut next = None;
+    let answer: Result<Answer, Stop> = async {
+        let id = call.id()?;
+        let wanted = call.kind(&["instance", "subscription", "account"])?;
+        let window = window(&call)?;
+        let page = call.page()?;
+        let endpoint = call.endpoint(None, &[&id]).await?;
+        let scopes = scopes(&call.known(&endpoint, &id).await?, &id, wanted)?;
+        let mut refused = None;
+        for scope in scopes {
+            match usage(&endpoint, &scope, &window, &page).await {
+                Err(Stop::Refused(failure)) if matches!(failure.respcode, 404 | 501) => {
+                    refused.get_or_insert(failure);
+                }
+                feed => {
+                    let mut feed = feed?;
+                    next = feed.next.take().filter(|_| page.limit.is_some());
+                    return Ok(Answer::done(kind, &feed)?);
+                }
+            }
+        }
+        Err(refused.map_or_else(|| Stop::Failed(not_found(&id)), Stop::Refused))
+    }
+    .await;
+    let mut response = call.finish(kind, answer);
+    call.link(&mut response, next.as_deref());
+    response
+}
+
+fn not_found(id: &str) -> Error {
+    Error::new(ErrorCode::NotFound, format!("`{id}` is no account, subscription or instance."))
+}
+
+/// What an id may stand for, in the order in which the plugin is asked.
+fn scopes(known: &IdRecord, id: &str, wanted: Option<&str>) -> Result<Vec<BillingScope>> {
+    let instance = BillingScope::Instance(known.instance.clone().unwrap_or_else(|| id.to_owned()));
+    let subscription = BillingScope::Subscription(known.subscription.clone().unwrap_or_else(|| id.to_owned()));
+    let account = BillingScope::Account(known.account.clone().unwrap_or_else(|| id.to_owned()));
+    let of = [
+        ("instance", known.instance.is_some(), instance),
+        ("subscription", known.subscription.is_some(), subscription),
+        ("account", known.account.is_some(), account),
+    ];
+    if let Some(wanted) = wanted {
+        return Ok(of.into_iter().filter(|(name, ..)| *name == wanted).map(|(.., scope)| scope).collect());
+    }
+    let names: Vec<&str> = of.iter().filter(|(_, known, _)| *known).map(|(name, ..)| *name).collect();
+    if names.len() > 1 {
+        let text = format!("`{id}` is more than one thing ({}): say which with `?kind=`.", names.join(", "));
+        return Err(Error::new(ErrorCode::Ambiguous, text));
+    }
+    let any = names.is_empty();
+    Ok(of.into_iter().filter(|(_, known, _)| any || *known).map(|(.., scope)| scope).collect())
+}
+
+/// `?usage_start_time=` and `?usage_end_time=`, or the current month.
+fn window(call: &Call) -> Result<Window> {
+    let parse = |name: &str| -> Result<Option<Timestamp>> {
+        let Some(text) = call.query.get(name) else { return Ok(None) };
+        // A `+` that was not encoded arrives as a space.
+        text.replace(' ', "+").parse().map(Some).map_err(|_| {
+            Error::invalid(format!("`{name}` is a time with an offset, for example 2016-08-01T00:00:00+00:00 (RFC 3339)."))
+        })
+    };
+    let (start, end) = match (parse("usage_start_time")?, parse("usage_end_time")?) {
+        (Some(start), Some(end)) => (start, end),
+        (None, None) => this_month().map_err(Error::internal)?,
+        _ => return Err(Error::invalid("Send both `usage_start_time` and `usage_end_time`, or neither.")),
+    };
+    if start >= end {
+        return Err(Error::invalid("`usage_start_time` has to be before `usage_end_time`."));
+    }
+    Ok(Window { start: instant(start), end: instant(end) })
+}
+
+fn this_month() -> std::result::Result<(Timestamp, Timestamp), jiff::Error> {
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let first = date(today.year(), today.month(), 1);
+    let start = first.to_zoned(TimeZone::UTC)?;
+    let end = first.checked_add(1.month())?.to_zoned(TimeZone::UTC)?;
+    Ok((start.timestamp(), end.timestamp()))
+}
+
+/// As CNSP samples times: UTC, with a numeric offset.
+fn instant(at: Timestamp) -> String {
+    at.to_string().replace('Z', "+00:00")
+}
+
+/// The feed of one window: a page when `page` has a limit, else all of it.
+async fn usage(
+    endpoint: &Endpoint,
+    scope: &BillingScope,
+    window: &Window,
+    page: &Page,
+) -> Result<UsageFeed, Stop> {
+    let mut page = page.clone();
+    let mut all: Option<UsageFeed> = None;
+    for _ in 0..PAGE_COUNT_MAX {
+        let (asked, window, part) = (scope.clone(), window.clone(), page.clone());
+        let feed = ask(endpoint, OperationKind::Usage, |adapter, store| {
+            async move { adapter.cnsp_adapter_billing().call_usage(store, &asked, &window, &part).await }.boxed()
+        })
+        .await?;
+        let next = feed.next.clone();
+        let feed = match all.take() {
+            None => feed,
+            Some(mut before) => {
+                before.usagefeed.extend(feed.usagefeed);
+                before.partial |= feed.partial;
+                before.next = feed.next;
+                before
+            }
+        };
+        let complete = next.is_none() || page.limit.is_some();
+        if complete {
+            let mut feed = feed;
+            if matches!(scope, BillingScope::Instance(_)) {
+                feed.usagefeed.iter_mut().for_each(|record| record.subscriptionid = None);
+            }
+            return Ok(feed);
+        }
+        if feed.usagefeed.len() > RECORD_COUNT_MAX {
+            break;
+        }
+        all = Some(feed);
+        page.after = next;
+    }
+    let text = format!("The usage has more than {RECORD_COUNT_MAX} records: ask for a shorter window, or for pages with `?limit=`.");
+    Err(Error::new(ErrorCode::TooLarge, text).into())
+}

@@ -1,0 +1,87 @@
+//! `/catalog`. (CNSP 1.0, Catalog.)
+
+use super::call::{Call, Stop};
+use super::read::{Items, ask_all, from_endpoint};
+use crate::app::App;
+use crate::endpoints::Endpoint;
+use crate::journal::is_id;
+use crate::model::{Answer, Offering, OperationKind, Page};
+use crate::store::customer::offering_key;
+use crate::store::{Operation, Store, TX_OPERATION_COUNT_MAX, Tx};
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::Response;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+#[derive(Serialize)]
+struct ListedOfferings {
+    resources: Vec<Offering>,
+}
+
+/// Retrieve all offerings
+#[utoipa::path(get, path = "/catalog", tag = "catalog")]
+pub(super) async fn list_catalog(call: Call) -> Response<Body> {
+    let kind = OperationKind::ListCatalog;
+    let mut next = None;
+    let listed: Result<Answer, Stop> = async {
+        let page = call.page()?;
+        if let Some(endpoint) = call.named()? {
+            let listed = list(&call.app, &endpoint, &page).await?;
+            next = listed.next;
+            return Ok(Answer::done(kind, &ListedOfferings { resources: listed.items })?);
+        }
+        call.refuse_page(&page)?;
+        let everyone = call
+            .ask_everyone(kind, |endpoint| {
+                let page = page.clone();
+                let app = call.app.clone();
+                async move { list(&app, &endpoint, &page).await }
+            })
+            .await;
+        let mut resources = Vec::new();
+        for (endpoint, listed) in &everyone.answers {
+            for offering in &listed.items {
+                resources.push(from_endpoint(kind, endpoint, offering)?);
+            }
+        }
+        let body = Map::from_iter([("resources".to_owned(), Value::Array(resources))]);
+        Ok(Answer::done(kind, &everyone.finish(body))?)
+    }
+    .await;
+    let mut response = call.finish(kind, listed);
+    call.link(&mut response, next.as_deref());
+    response
+}
+
+/// Asks an endpoint for its offerings, so that its skus are known afterwards.
+pub(super) async fn refresh(app: &App, endpoint: &Endpoint) -> Result<(), Stop> {
+    list(app, endpoint, &Page { limit: None, after: None }).await.map(|_| ())
+}
+
+/// The offerings, which are remembered on the way: a sku tells which endpoint a call is for.
+async fn list(app: &App, endpoint: &Endpoint, page: &Page) -> Result<Items<Offering>, Stop> {
+    let listed = ask_all(endpoint, OperationKind::ListCatalog, page, |adapter, store, page| {
+        async move {
+            let page = adapter.cnsp_adapter_catalog().call_list(store, &page).await?;
+            Ok(page.map(|page| (page.resources, page.next)))
+        }
+        .boxed()
+    })
+    .await?;
+    let mut new = Vec::new();
+    for offering in &listed.items {
+        let sku = offering.parameters.sku.as_str();
+        if is_id(sku) && app.store.get(&offering_key(endpoint.id(), sku)).await.map_err(crate::error::Error::from)?.is_none() {
+            new.push(Operation::Put(offering_key(endpoint.id(), sku), Bytes::from_static(b"{}")));
+        }
+    }
+    new.dedup();
+    for some in new.chunks(TX_OPERATION_COUNT_MAX / 2) {
+        let mut tx = Tx::new(endpoint.partition);
+        tx.operations = some.to_vec();
+        app.store.commit(tx).await.map_err(crate::error::Error::from)?;
+    }
+    Ok(listed)
+}

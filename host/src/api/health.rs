@@ -1,0 +1,73 @@
+//! `/health`. (CNSP 1.0, Health.)
+
+use super::call::{Call, Stop};
+use super::read::{ask, from_endpoint};
+use crate::endpoints::Endpoint;
+use crate::model::{Answer, HealthReport, OperationKind, nonsense};
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::Response;
+use serde_json::{Map, Value};
+
+/// How well a report is, from the worst.
+const STATUSES: [&str; 3] = ["down", "degraded", "ok"];
+
+/// The health of the endpoint
+#[utoipa::path(get, path = "/health", tag = "health")]
+pub(super) async fn check_health(call: Call) -> Response<Body> {
+    let kind = OperationKind::CheckHealth;
+    let checked: Result<Answer, Stop> = async {
+        if let Some(endpoint) = call.named()? {
+            return Ok(Answer::done(kind, &ask_one(&endpoint, None).await?)?);
+        }
+        let everyone =
+            call.ask_everyone(kind, |endpoint| async move { ask_one(&endpoint, None).await }).await;
+        let mut checks = Vec::new();
+        let mut worst = if everyone.partial() { 0 } else { STATUSES.len() - 1 };
+        for (endpoint, report) in &everyone.answers {
+            worst = worst.min(STATUSES.iter().position(|status| *status == report.status).unwrap_or(0));
+            for check in &report.checks {
+                checks.push(from_endpoint(kind, endpoint, check)?);
+            }
+        }
+        // One endpoint that is down leaves the others usable.
+        let status = if worst == 0 && everyone.answers.iter().any(|(_, report)| report.status != "down") {
+            "degraded"
+        } else {
+            STATUSES.get(worst).copied().unwrap_or("down")
+        };
+        let body = Map::from_iter([
+            ("status".to_owned(), Value::from(status)),
+            ("checks".to_owned(), Value::Array(checks)),
+        ]);
+        Ok(Answer::done(kind, &everyone.finish(body))?)
+    }
+    .await;
+    call.finish(kind, checked)
+}
+
+/// The health of one resource
+#[utoipa::path(get, path = "/health/{id}", tag = "health")]
+pub(super) async fn check_resource_health(call: Call) -> Response<Body> {
+    let kind = OperationKind::CheckHealth;
+    let checked: Result<Answer, Stop> = async {
+        let id = call.id()?;
+        let endpoint = call.endpoint(None, &[&id]).await?;
+        Ok(Answer::done(kind, &ask_one(&endpoint, Some(id)).await?)?)
+    }
+    .await;
+    call.finish(kind, checked)
+}
+
+async fn ask_one(endpoint: &Endpoint, instance: Option<String>) -> Result<HealthReport, Stop> {
+    let kind = OperationKind::CheckHealth;
+    let report = ask(endpoint, kind, |adapter, store| {
+        async move { adapter.cnsp_adapter_health().call_check(store, instance.as_deref()).await }.boxed()
+    })
+    .await?;
+    if !STATUSES.contains(&report.status.as_str()) {
+        let text = format!("a health status is one of {}, not `{}`", STATUSES.join(", "), report.status.escape_debug());
+        return Err(nonsense(kind, &text).into());
+    }
+    Ok(report)
+}

@@ -1,0 +1,193 @@
+//! The way of every read: to the plugin and back, nothing stored.
+
+use super::call::{Call, Stop};
+use super::envelope;
+use crate::endpoints::Endpoint;
+use crate::error::{Error, Result};
+use crate::model::{Failure, OperationKind, Page};
+use crate::plugin::{CallState, bindings::Adapter};
+use crate::store::customer::{IdRecord, id_key};
+use crate::store::json::read;
+use futures_util::future::{BoxFuture, join_all};
+use http::{HeaderValue, Response};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The most items that one answer lists; what is beyond them is linked.
+const LIST_COUNT_MAX: usize = 10_000;
+/// The most that `?limit=` may ask for.
+const LIMIT_MAX: u32 = 1000;
+
+/// Items of a list, and where it goes on.
+pub(super) struct Items<T> {
+    pub(super) items: Vec<T>,
+    pub(super) next: Option<String>,
+}
+
+/// Calls the plugin for a read.
+pub(super) async fn ask<R, F>(endpoint: &Endpoint, kind: OperationKind, run: F) -> Result<R, Stop>
+where
+    F: for<'a> FnOnce(
+        &'a Adapter,
+        &'a mut wasmtime::Store<CallState>,
+    ) -> BoxFuture<'a, wasmtime::Result<Result<R, Failure>>>,
+{
+    endpoint.call(kind, None, run).await?.answer.map_err(Stop::Refused)
+}
+
+/// Calls the plugin for a list, page by page: for one page when `page` has a limit, else for all.
+pub(super) async fn ask_all<T, F>(
+    endpoint: &Endpoint,
+    kind: OperationKind,
+    page: &Page,
+    run: F,
+) -> Result<Items<T>, Stop>
+where
+    F: for<'a> Fn(
+        &'a Adapter,
+        &'a mut wasmtime::Store<CallState>,
+        Page,
+    ) -> BoxFuture<'a, wasmtime::Result<Result<(Vec<T>, Option<String>), Failure>>>,
+{
+    let mut items: Vec<T> = Vec::new();
+    let mut after = page.after.clone();
+    loop {
+        let part = Page { limit: page.limit, after };
+        let (more, next) = ask(endpoint, kind, |adapter, store| run(adapter, store, part)).await?;
+        let stuck = more.is_empty();
+        items.extend(more);
+        if next.is_none() || page.limit.is_some() || items.len() >= LIST_COUNT_MAX || stuck {
+            return Ok(Items { items, next });
+        }
+        after = next;
+    }
+}
+
+impl Call {
+    /// What an id stands for at an endpoint, as far as the host knows.
+    pub(super) async fn known(&self, endpoint: &Endpoint, id: &str) -> Result<IdRecord> {
+        let found = read::<IdRecord>(&*self.app.store, &id_key(endpoint.id(), id)).await?;
+        Ok(found.map(|(record, _)| record).unwrap_or_default())
+    }
+
+    /// `?limit=` and `?after=`. (Contract A7.)
+    pub(super) fn page(&self) -> Result<Page> {
+        let limit = match self.query.get("limit") {
+            None => None,
+            Some(text) => match text.parse::<u32>() {
+                Ok(limit @ 1..=LIMIT_MAX) => Some(limit),
+                _ => return Err(Error::invalid(format!("`limit` is a number from 1 to {LIMIT_MAX}."))),
+            },
+        };
+        Ok(Page { limit, after: self.query.get("after").cloned() })
+    }
+
+    /// A page of all endpoints together would have no stable order.
+    pub(super) fn refuse_page(&self, page: &Page) -> Result<()> {
+        match (page.limit, &page.after) {
+            (None, None) => Ok(()),
+            _ => Err(Error::invalid("Paging needs one endpoint: call /endpoints/{endpoint}/apiv1/…, or send the header CNSP-Endpoint.")),
+        }
+    }
+
+    /// `?kind=`, where an id can stand for several things. (Contract A1-A3.)
+    pub(super) fn kind<'a>(&self, kinds: &[&'a str]) -> Result<Option<&'a str>> {
+        let Some(kind) = self.query.get("kind") else { return Ok(None) };
+        match kinds.iter().find(|known| *known == kind) {
+            Some(known) => Ok(Some(known)),
+            None => Err(Error::invalid(format!("`kind` is one of: {}.", kinds.join(", ")))),
+        }
+    }
+
+    /// Says in a header where a list goes on; the envelope stays as it is. (Contract A7.)
+    pub(super) fn link(&self, response: &mut Response<axum::body::Body>, next: Option<&str>) {
+        let Some(next) = next else { return };
+        let mut query: Vec<String> = Vec::new();
+        for (name, value) in self.query.iter().filter(|(name, _)| *name != "after") {
+            query.push(format!("{}={}", encode(name), encode(value)));
+        }
+        query.push(format!("after={}", encode(next)));
+        let link = format!("<{}?{}>; rel=\"next\"", self.uri.path(), query.join("&"));
+        if let Ok(link) = HeaderValue::from_str(&link) {
+            response.headers_mut().insert(http::header::LINK, link);
+        }
+    }
+
+    /// Asks all endpoints that the caller may use, at once. (Contract A19.) One that fails is named with its
+    /// cause, and does not fail the others.
+    pub(super) async fn ask_everyone<T, A, F>(&self, kind: OperationKind, ask: A) -> Everyone<T>
+    where
+        A: Fn(Arc<Endpoint>) -> F,
+        F: Future<Output = Result<T, Stop>>,
+    {
+        let asked = self.endpoints().into_iter().map(|endpoint| {
+            let id = endpoint.id().to_owned();
+            let asking = ask(endpoint);
+            async move { (id, asking.await) }
+        });
+        let mut everyone = Everyone { answers: Vec::new(), partial: Vec::new() };
+        for (endpoint, answer) in join_all(asked).await {
+            match answer {
+                Ok(answer) => everyone.answers.push((endpoint, answer)),
+                Err(stop) => {
+                    let (respcode, text) = match stop {
+                        Stop::Refused(failure) => (failure.respcode, failure.errormessage),
+                        Stop::Failed(error) => {
+                            envelope::log(&error);
+                            (envelope::respcode(error.code), error.message)
+                        }
+                    };
+                    let message = kind.failure_message(respcode, &text);
+                    everyone.partial.push(json!({
+                        "endpoint": endpoint,
+                        "respcode": respcode,
+                        "message": message,
+                        "errormessage": text,
+                    }));
+                }
+            }
+        }
+        everyone
+    }
+}
+
+/// What several endpoints answered.
+pub(super) struct Everyone<T> {
+    pub(super) answers: Vec<(String, T)>,
+    partial: Vec<Value>,
+}
+
+impl<T> Everyone<T> {
+    /// Whether somebody has failed.
+    pub(super) fn partial(&self) -> bool {
+        !self.partial.is_empty()
+    }
+
+    /// Adds who has failed, if anybody has.
+    pub(super) fn finish(self, mut body: Map<String, Value>) -> Value {
+        if !self.partial.is_empty() {
+            body.insert("partial".to_owned(), Value::Array(self.partial));
+        }
+        Value::Object(body)
+    }
+}
+
+/// An item as JSON, with the endpoint that it is from.
+pub(super) fn from_endpoint(
+    kind: OperationKind,
+    endpoint: &str,
+    item: &impl serde::Serialize,
+) -> Result<Value> {
+    let item = serde_json::to_value(item);
+    let mut item = item.map_err(|error| crate::model::nonsense(kind, &error.to_string()))?;
+    if let Value::Object(members) = &mut item {
+        members.insert("endpoint".to_owned(), Value::String(endpoint.to_owned()));
+    }
+    Ok(item)
+}
+
+/// Percent-encoding of everything that is not unreserved (RFC 3986, section 2.3).
+fn encode(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}

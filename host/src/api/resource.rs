@@ -1,0 +1,153 @@
+//! `/resource`. (CNSP 1.0, Resource Provisioning.)
+
+use super::call::{Call, Stop};
+use super::change::unknown_action;
+use super::read::{Items, ask, ask_all};
+use crate::endpoints::Endpoint;
+use crate::error::{Error, ErrorCode};
+use crate::model::{Answer, OperationKind, Page, ResourceInfo};
+use axum::body::Body;
+use axum::extract::Request;
+use futures_util::FutureExt;
+use http::Response;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct GotResource {
+    resourceinfo: ResourceInfo,
+}
+
+#[derive(Serialize)]
+struct ListedResources {
+    resources: Vec<ResourceInfo>,
+}
+
+/// Create a Resource
+#[utoipa::path(post, path = "/resource", tag = "resource")]
+pub(super) async fn create_resource(call: Call, request: Request) -> Response<Body> {
+    call.change(OperationKind::CreateResource, request).await
+}
+
+/// Update resource details, suspend, reactivate, or another action of the provider's
+#[utoipa::path(put, path = "/resource", tag = "resource")]
+pub(super) async fn update_resource(call: Call, request: Request) -> Response<Body> {
+    let choose = |action: &str| match action {
+        "update" => Ok(OperationKind::UpdateResource),
+        "update.suspend" => Ok(OperationKind::SuspendResource),
+        "update.reactivate" => Ok(OperationKind::ReactivateResource),
+        // These have a method of their own.
+        "create" | "delete" | "assign" | "revoke" => {
+            let known = ["update", "update.suspend", "update.reactivate"].map(str::to_owned);
+            Err(unknown_action(action, &known))
+        }
+        _ => Ok(OperationKind::ActOnResource),
+    };
+    call.change_by_action(request, choose, OperationKind::UpdateResource).await
+}
+
+/// Delete a resource
+#[utoipa::path(delete, path = "/resource", tag = "resource")]
+pub(super) async fn delete_resource(call: Call, request: Request) -> Response<Body> {
+    call.delete(OperationKind::DeleteResource, request).await
+}
+
+/// Get resource details, or all resources of an account
+///
+/// The path is the same for both: what the id stands for decides. (Contract A2.)
+#[utoipa::path(get, path = "/resource/{id}", tag = "resource")]
+pub(super) async fn get_resource(call: Call) -> Response<Body> {
+    let mut kind = OperationKind::GetResource;
+    let mut next = None;
+    let answer: Result<Answer, Stop> = async {
+        let id = call.id()?;
+        let wanted = call.kind(&["instance", "account"])?;
+        let page = call.page()?;
+        let endpoint = call.endpoint(None, &[&id]).await?;
+        let known = call.known(&endpoint, &id).await?;
+        let instance = known.instance.clone().unwrap_or_else(|| id.clone());
+        let account = known.account.clone().unwrap_or_else(|| id.clone());
+        let found = match (wanted, known.instance.is_some(), known.account.is_some()) {
+            (None, true, true) => {
+                let text = format!("`{id}` is an instance and an account: say which with `?kind=instance` or `?kind=account`.");
+                return Err(Error::new(ErrorCode::Ambiguous, text).into());
+            }
+            (Some("instance"), ..) | (None, true, false) => {
+                Found::Resource(get(&call, &endpoint, instance).await?)
+            }
+            (Some(_), ..) | (None, false, true) => {
+                kind = OperationKind::ListResources;
+                Found::Resources(list(&call, &endpoint, account, &page).await?)
+            }
+            (None, false, false) => match get(&call, &endpoint, instance).await {
+                Err(Stop::Refused(failure)) if matches!(failure.respcode, 404 | 501) => {
+                    match list(&call, &endpoint, account, &page).await {
+                        Ok(resources) => {
+                            kind = OperationKind::ListResources;
+                            Found::Resources(resources)
+                        }
+                        Err(Stop::Refused(other)) if matches!(other.respcode, 404 | 501) => {
+                            return Err(Stop::Refused(failure));
+                        }
+                        Err(stop) => return Err(stop),
+                    }
+                }
+                resource => Found::Resource(resource?),
+            },
+        };
+        Ok(match found {
+            Found::Resource(resourceinfo) => Answer::done(kind, &GotResource { resourceinfo })?,
+            Found::Resources(resources) => {
+                next = resources.next;
+                Answer::done(kind, &ListedResources { resources: resources.items })?
+            }
+        })
+    }
+    .await;
+    let mut response = call.finish(kind, answer);
+    call.link(&mut response, next.as_deref());
+    response
+}
+
+enum Found {
+    Resource(ResourceInfo),
+    Resources(Items<ResourceInfo>),
+}
+
+/// What the host still waits for is `pending`, whatever the provider says meanwhile.
+async fn mark_pending(call: &Call, endpoint: &Endpoint, resource: &mut ResourceInfo) -> Result<(), Stop> {
+    let instance = &resource.parameters.providerinstanceid;
+    if call.app.journal.is_pending(endpoint.id(), instance).await? {
+        resource.parameters.status = Some("pending".to_owned());
+    }
+    Ok(())
+}
+
+async fn get(call: &Call, endpoint: &Endpoint, id: String) -> Result<ResourceInfo, Stop> {
+    let mut resource = ask(endpoint, OperationKind::GetResource, |adapter, store| {
+        async move { adapter.cnsp_adapter_resource().call_get(store, &id).await }.boxed()
+    })
+    .await?;
+    mark_pending(call, endpoint, &mut resource).await?;
+    Ok(resource)
+}
+
+async fn list(
+    call: &Call,
+    endpoint: &Endpoint,
+    account: String,
+    page: &Page,
+) -> Result<Items<ResourceInfo>, Stop> {
+    let mut resources = ask_all(endpoint, OperationKind::ListResources, page, |adapter, store, page| {
+        let account = account.clone();
+        async move {
+            let page = adapter.cnsp_adapter_resource().call_list(store, &account, &page).await?;
+            Ok(page.map(|page| (page.resources, page.next)))
+        }
+        .boxed()
+    })
+    .await?;
+    for resource in &mut resources.items {
+        mark_pending(call, endpoint, resource).await?;
+    }
+    Ok(resources)
+}

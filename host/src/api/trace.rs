@@ -1,0 +1,85 @@
+//! Around every request: its id, its log line, its time, and a net under panics.
+
+use super::envelope;
+use crate::app::App;
+use crate::error::{Error, ErrorCode};
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Response};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing::Instrument;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A caller's own id is taken over where it is short and plain; else one is made.
+fn request_id(request: &Request) -> HeaderValue {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let given = request.headers().get(REQUEST_ID);
+    let given = given.filter(|id| (1..=64).contains(&id.len()) && id.as_bytes().iter().all(plain));
+    given.cloned().unwrap_or_else(|| {
+        let id = uuid::Uuid::now_v7().to_string();
+        HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("-"))
+    })
+}
+
+pub(super) async fn trace(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
+    let began = Instant::now();
+    let id = request_id(&request);
+    let path = request.extensions().get::<MatchedPath>();
+    let path = path.map_or_else(|| "other".to_owned(), |path| path.as_str().to_owned());
+    let method = request.method().clone();
+    let span = tracing::info_span!(
+        "call",
+        id = id.to_str().unwrap_or_default(),
+        %method,
+        path = request.uri().path(),
+        caller = tracing::field::Empty
+    );
+    let too_many = too_many_headers(&app, &request);
+    let run = async {
+        match too_many {
+            Some(error) => refuse(&error),
+            None => {
+                let ran = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+                ran.unwrap_or_else(|_| refuse(&Error::internal(anyhow::anyhow!("a handler panicked"))))
+            }
+        }
+    };
+    let mut response = run.instrument(span.clone()).await;
+    let (status, took) = (response.status(), began.elapsed());
+    let _entered = span.enter();
+    tracing::info!(status = status.as_u16(), took_us = took.as_micros() as u64, "answered");
+    let labels = [
+        ("method", method.as_str().to_owned()),
+        ("path", path),
+        ("status", status.as_str().to_owned()),
+    ];
+    metrics::histogram!("http_request_seconds", &labels).record(took);
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+fn refuse(error: &Error) -> Response<Body> {
+    envelope::log(error);
+    envelope::response(&envelope::answer(None, error), false)
+}
+
+fn too_many_headers(app: &App, request: &Request) -> Option<Error> {
+    let limits = &app.config.http;
+    let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let bytes = bytes + request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if request.headers().len() > limits.header_count_max || bytes > limits.header_bytes_max {
+        let text = format!(
+            "The request has {} headers with {bytes} bytes, and may have {} with {}.",
+            request.headers().len(),
+            limits.header_count_max,
+            limits.header_bytes_max
+        );
+        return Some(Error::new(ErrorCode::HeadersTooLarge, text));
+    }
+    None
+}

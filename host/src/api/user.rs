@@ -1,0 +1,131 @@
+//! `/account/user`. (CNSP 1.0, Account / Users Management.)
+
+use super::call::{Call, Stop};
+use super::change::unknown_action;
+use super::read::{Items, ask, ask_all};
+use crate::endpoints::Endpoint;
+use crate::error::{Error, ErrorCode};
+use crate::model::{Answer, OperationKind, Page, UserInfo};
+use axum::body::Body;
+use axum::extract::Request;
+use futures_util::FutureExt;
+use http::Response;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct GotUser {
+    userinfo: UserInfo,
+}
+
+#[derive(Serialize)]
+struct ListedUsers {
+    users: Vec<UserInfo>,
+}
+
+/// Create User
+#[utoipa::path(post, path = "/account/user", tag = "account")]
+pub(super) async fn create_user(call: Call, request: Request) -> Response<Body> {
+    call.change(OperationKind::CreateUser, request).await
+}
+
+/// Update user
+#[utoipa::path(put, path = "/account/user", tag = "account")]
+pub(super) async fn update_user(call: Call, request: Request) -> Response<Body> {
+    call.change(OperationKind::UpdateUser, request).await
+}
+
+/// Delete User
+#[utoipa::path(delete, path = "/account/user", tag = "account")]
+pub(super) async fn delete_user(call: Call, request: Request) -> Response<Body> {
+    call.delete(OperationKind::DeleteUser, request).await
+}
+
+/// Assign or revoke a resource
+#[utoipa::path(put, path = "/account/user/resource", tag = "account")]
+pub(super) async fn change_seat(call: Call, request: Request) -> Response<Body> {
+    let choose = |action: &str| match action {
+        "assign" => Ok(OperationKind::AssignSeat),
+        "revoke" => Ok(OperationKind::RevokeSeat),
+        other => Err(unknown_action(other, &["assign".to_owned(), "revoke".to_owned()])),
+    };
+    call.change_by_action(request, choose, OperationKind::AssignSeat).await
+}
+
+/// Get a user, or all users of an account
+///
+/// The path is the same for both: what the id stands for decides. (Contract A1.)
+#[utoipa::path(get, path = "/account/user/{id}", tag = "account")]
+pub(super) async fn get_user(call: Call) -> Response<Body> {
+    let mut kind = OperationKind::GetUser;
+    let mut next = None;
+    let answer: Result<Answer, Stop> = async {
+        let id = call.id()?;
+        let wanted = call.kind(&["user", "account"])?;
+        let page = call.page()?;
+        let endpoint = call.endpoint(None, &[&id]).await?;
+        let known = call.known(&endpoint, &id).await?;
+        let user = known.user.clone().unwrap_or_else(|| id.clone());
+        let account = known.account.clone().unwrap_or_else(|| id.clone());
+        let found = match (wanted, known.user.is_some(), known.account.is_some()) {
+            (None, true, true) => {
+                let text = format!("`{id}` is a user and an account: say which with `?kind=user` or `?kind=account`.");
+                return Err(Error::new(ErrorCode::Ambiguous, text).into());
+            }
+            (Some("user"), ..) | (None, true, false) => Found::User(get(&endpoint, user).await?),
+            (Some(_), ..) | (None, false, true) => {
+                kind = OperationKind::ListUsers;
+                Found::Users(list(&endpoint, account, &page).await?)
+            }
+            (None, false, false) => match get(&endpoint, user).await {
+                Err(Stop::Refused(failure)) if matches!(failure.respcode, 404 | 501) => {
+                    match list(&endpoint, account, &page).await {
+                        Ok(users) => {
+                            kind = OperationKind::ListUsers;
+                            Found::Users(users)
+                        }
+                        Err(Stop::Refused(other)) if matches!(other.respcode, 404 | 501) => {
+                            return Err(Stop::Refused(failure));
+                        }
+                        Err(stop) => return Err(stop),
+                    }
+                }
+                user => Found::User(user?),
+            },
+        };
+        Ok(match found {
+            Found::User(userinfo) => Answer::done(kind, &GotUser { userinfo })?,
+            Found::Users(users) => {
+                next = users.next;
+                Answer::done(kind, &ListedUsers { users: users.items })?
+            }
+        })
+    }
+    .await;
+    let mut response = call.finish(kind, answer);
+    call.link(&mut response, next.as_deref());
+    response
+}
+
+enum Found {
+    User(UserInfo),
+    Users(Items<UserInfo>),
+}
+
+async fn get(endpoint: &Endpoint, id: String) -> Result<UserInfo, Stop> {
+    ask(endpoint, OperationKind::GetUser, |adapter, store| {
+        async move { adapter.cnsp_adapter_user().call_get(store, &id).await }.boxed()
+    })
+    .await
+}
+
+async fn list(endpoint: &Endpoint, account: String, page: &Page) -> Result<Items<UserInfo>, Stop> {
+    ask_all(endpoint, OperationKind::ListUsers, page, |adapter, store, page| {
+        let account = account.clone();
+        async move {
+            let page = adapter.cnsp_adapter_user().call_list(store, &account, &page).await?;
+            Ok(page.map(|page| (page.users, page.next)))
+        }
+        .boxed()
+    })
+    .await
+}

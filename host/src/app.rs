@@ -1,0 +1,72 @@
+//! Everything that a handler needs.
+
+use crate::blobs::Blobs;
+use crate::callers::Callers;
+use crate::config::Config;
+use crate::endpoints::Endpoints;
+use crate::journal::{Journal, Sealer};
+use crate::plugin::Plugins;
+use crate::store::setup::Records;
+use crate::store::{SledStore, Store};
+use anyhow::Context;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// One host, running.
+pub(crate) struct App {
+    pub(crate) config: Arc<Config>,
+    pub(crate) store: Arc<SledStore>,
+    pub(crate) plugins: Arc<Plugins>,
+    pub(crate) endpoints: Arc<Endpoints>,
+    pub(crate) callers: Callers,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) metrics: PrometheusHandle,
+    /// Set once, when the host has begun to stop.
+    pub(crate) stopping: AtomicBool,
+}
+
+impl App {
+    /// Starts everything below the API, and takes over what is declared in the store.
+    pub(crate) async fn start(
+        config: Arc<Config>,
+        store: Arc<SledStore>,
+        blobs: Arc<Blobs>,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Arc<App>> {
+        let sealer = Sealer::new(blobs.state_key());
+        let plugins = Arc::new(Plugins::start(&config.calls, blobs)?);
+        let shared: Arc<dyn Store> = store.clone();
+        let queue_max = config.operations.account_queue_max;
+        let endpoints =
+            Arc::new(Endpoints::new(plugins.clone(), shared.clone(), &config.calls, queue_max));
+        let journal = Journal::new(shared, endpoints.clone(), sealer, config.operations.clone());
+        let callers = Callers::new(&config.auth)?;
+        let app = Arc::new(App {
+            config,
+            store,
+            plugins,
+            endpoints,
+            callers,
+            journal,
+            metrics,
+            stopping: AtomicBool::new(false),
+        });
+        app.reload().await?;
+        let pending = app.journal.resume().await.map_err(|error| {
+            anyhow::anyhow!("{}", error.message).context("what was pending cannot be taken up again")
+        })?;
+        let endpoints = app.endpoints.all().len();
+        tracing::info!(endpoints, pending, "ready");
+        Ok(app)
+    }
+
+    /// Takes over vendors, callers and endpoints as the store has them now.
+    pub(crate) async fn reload(&self) -> anyhow::Result<()> {
+        let records = Records::load(&*self.store).await?;
+        let endpoints = records.endpoints.values().map(|stored| stored.record.clone()).collect();
+        self.endpoints.replace(endpoints).context("an endpoint cannot be taken over")?;
+        self.callers.replace(&records.callers);
+        Ok(())
+    }
+}

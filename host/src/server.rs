@@ -1,0 +1,154 @@
+//! The process: opens the data folder, listens, and stops in order.
+
+use crate::api;
+use crate::app::App;
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::control;
+use crate::store::{SledOptions, SledStore};
+use anyhow::{Context, anyhow};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The edges of the latency histograms, in seconds.
+const LATENCY_BUCKETS: [f64; 14] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// hyper refuses headers over its own limits without a body; ours come first and answer in the envelope.
+const OVER_OUR_LIMITS: usize = 4;
+
+/// Opens the store of a data folder, for this process alone.
+pub(crate) fn open_store(config: &Config) -> anyhow::Result<Arc<SledStore>> {
+    let mut options = SledOptions::new(config.data.join("store"));
+    options.cache_bytes = config.store.cache_bytes;
+    Ok(Arc::new(SledStore::open(options)?))
+}
+
+/// Where the metrics are gathered: one recorder per process.
+fn recorder() -> anyhow::Result<PrometheusHandle> {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = RECORDER.get() {
+        return Ok(handle.clone());
+    }
+    let latency = Matcher::Suffix("_seconds".to_owned());
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(latency, &LATENCY_BUCKETS)?;
+    let handle = builder.install_recorder().context("the metrics cannot be gathered")?;
+    Ok(RECORDER.get_or_init(|| handle).clone())
+}
+
+/// Serves until a signal, or until the store fails. `ready` is called once the address is bound and every
+/// endpoint is there.
+pub(crate) async fn run(config: Arc<Config>, ready: impl FnOnce(SocketAddr)) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    run_until(config, ready, stop).await
+}
+
+/// As [`run`], until `stop`.
+pub(crate) async fn run_until(
+    config: Arc<Config>,
+    ready: impl FnOnce(SocketAddr),
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let store = open_store(&config)?;
+    let blobs = Arc::new(Blobs::open(&config.data)?);
+    let app = App::start(config.clone(), store.clone(), blobs, recorder()?).await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; is another program there?", config.listen))?;
+    let control = control::serve(app.clone())?;
+    ready(listener.local_addr()?);
+    let served = accept(&app, listener, stop).await;
+    tracing::info!("stopping");
+    drop(control);
+    let wait = Duration::from_millis(config.http.shutdown_timeout_ms);
+    if tokio::time::timeout(wait, app.journal.stop()).await.is_err() {
+        tracing::warn!(?wait, "some operations did not finish in time");
+    }
+    tokio::task::spawn_blocking(move || store.close()).await?;
+    served
+}
+
+/// Accepts connections until `stop`, then lets the calls inside finish.
+async fn accept(
+    app: &Arc<App>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let limits = &app.config.http;
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.header_timeout_ms))
+        .max_headers(limits.header_count_max.saturating_mul(OVER_OUR_LIMITS))
+        .max_buf_size(limits.header_bytes_max.saturating_mul(OVER_OUR_LIMITS).max(64 << 10));
+    let service = TowerToHyperService::new(api::router(app.clone()));
+    let places = Arc::new(Semaphore::new(limits.connection_count_max));
+    let graceful = GracefulShutdown::new();
+    let store_failed = app.store.failed();
+    tokio::pin!(stop, store_failed);
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await?;
+            let (stream, _) = listener.accept().await?;
+            anyhow::Ok((place, stream))
+        };
+        tokio::select! {
+            () = &mut stop => break,
+            why = &mut store_failed => return Err(anyhow!(StoreFailed(why))),
+            accepted = next => match accepted {
+                Ok((place, stream)) => connect(&http, &service, &graceful, place, stream),
+                Err(error) => {
+                    // For want of file descriptors, mostly: others have to close first.
+                    tracing::warn!(error = format!("{error:#}"), "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    app.stopping.store(true, Ordering::Relaxed);
+    drop(listener);
+    let wait = Duration::from_millis(limits.shutdown_timeout_ms);
+    if tokio::time::timeout(wait, graceful.shutdown()).await.is_err() {
+        tracing::warn!(?wait, "some calls did not finish in time and are cut off");
+    }
+    Ok(())
+}
+
+fn connect(
+    http: &http1::Builder,
+    service: &TowerToHyperService<axum::Router>,
+    graceful: &GracefulShutdown,
+    place: OwnedSemaphorePermit,
+    stream: TcpStream,
+) {
+    // An answer is one small write: it should not wait for another.
+    let _ = stream.set_nodelay(true);
+    let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection ended");
+        }
+        drop(place);
+    });
+}
+
+/// The store has stopped: the process ends with status 70, so that a supervisor starts it anew.
+#[derive(Debug, thiserror::Error)]
+#[error("the store has failed: {0}")]
+pub(crate) struct StoreFailed(pub(crate) String);
