@@ -4,10 +4,12 @@
 //! blobs/ab/abcd….wasm   named by SHA-256; checked on every read
 //! artifacts/NAME        32 bytes that authenticate name and content under our own key, then the content
 //! artifact.key          that key: a compiled artifact is machine code, so only what we wrote is believed
+//! state.key             the key that seals what the store keeps of passwords
 //! ```
 //! Whoever opens this holds the store's lock. Every function blocks: call them where blocking is fine.
 
 mod artifacts;
+mod keys;
 
 use anyhow::{Context, bail, ensure};
 use cap_std::ambient_authority;
@@ -24,6 +26,7 @@ pub(crate) const BLOB_BYTES_MAX: usize = 64 << 20;
 /// The largest compiled artifact: about three times its component.
 pub(crate) const ARTIFACT_BYTES_MAX: usize = 256 << 20;
 
+const STATE_KEY: &str = "state.key";
 const BLOBS: &str = "blobs";
 const ARTIFACTS: &str = "artifacts";
 /// Files under way; whatever lies here at the start is left over from a crash.
@@ -77,10 +80,11 @@ impl FromStr for Digest {
 /// The folders, open.
 pub(crate) struct Blobs {
     /// For messages.
-    root: PathBuf,
+    data: PathBuf,
     blobs: Dir,
     artifacts: Dir,
     key: [u8; 32],
+    state_key: [u8; 32],
 }
 
 impl Blobs {
@@ -91,8 +95,14 @@ impl Blobs {
         for dir in [&blobs, &artifacts] {
             remove_leftovers(dir).context("cannot clear what a crash left")?;
         }
-        let key = artifacts::load_key(&root, &artifacts, data)?;
-        Ok(Blobs { root: data.to_owned(), blobs, artifacts, key })
+        let key = keys::load(&root, &artifacts, data, artifacts::KEY)?;
+        let state_key = keys::load(&root, &artifacts, data, STATE_KEY)?;
+        Ok(Blobs { data: data.to_owned(), blobs, artifacts, key, state_key })
+    }
+
+    /// The key for what the store keeps sealed.
+    pub(crate) fn state_key(&self) -> &[u8; 32] {
+        &self.state_key
     }
 
     /// Keeps bytes under their digest. They are on disk when it returns.
@@ -107,7 +117,7 @@ impl Blobs {
         // What is there and sound stays; what is there and damaged is written anew.
         if self.read_blob(&digest).ok().flatten().is_none() {
             self.write(&self.blobs, &folder, &name, &[bytes]).with_context(|| {
-                format!("cannot keep the blob {digest} in {}", self.root.display())
+                format!("cannot keep the blob {digest} in {}", self.data.display())
             })?;
         }
         Ok(digest)
@@ -116,12 +126,12 @@ impl Blobs {
     /// The bytes that have this digest.
     pub(crate) fn get(&self, digest: &Digest) -> anyhow::Result<Vec<u8>> {
         self.read_blob(digest)
-            .with_context(|| format!("the blob {digest} in {}", self.root.display()))?
+            .with_context(|| format!("the blob {digest} in {}", self.data.display()))?
             .with_context(|| {
                 format!(
                     "the blob {digest} is missing or damaged in {}; apply the set-up with its plugin again, \
                      or restore the data folder from a backup",
-                    self.root.display()
+                    self.data.display()
                 )
             })
     }

@@ -179,13 +179,15 @@ impl Config {
     fn check(&self, layers: &Layers) -> Result<(), ConfigError> {
         const HOUR_MS: u64 = 3_600_000;
         const GIB: u64 = 1 << 30;
+        // Pending work keeps its request in one record of the store, sealed.
+        const STORED_BODY_BYTES_MAX: u64 = 20 << 10;
         let (http, auth, calls, operations) =
             (&self.http, &self.auth, &self.calls, &self.operations);
         let ranges: &[(&str, u64, u64, u64)] = &[
             ("http.header_bytes_max", http.header_bytes_max as u64, 8192, 1 << 20),
             ("http.header_count_max", http.header_count_max as u64, 16, 10_000),
             ("http.header_timeout_ms", http.header_timeout_ms, 1, HOUR_MS),
-            ("http.body_bytes_max", http.body_bytes_max as u64, 1024, GIB),
+            ("http.body_bytes_max", http.body_bytes_max as u64, 1024, STORED_BODY_BYTES_MAX),
             ("http.body_timeout_ms", http.body_timeout_ms, 1, HOUR_MS),
             ("http.connection_count_max", http.connection_count_max as u64, 1, 1 << 20),
             ("http.shutdown_timeout_ms", http.shutdown_timeout_ms, 0, HOUR_MS),
@@ -213,7 +215,10 @@ impl Config {
             ("operations.conflict_attempts_max", operations.conflict_attempts_max.into(), 1, 1000),
             ("operations.account_queue_max", operations.account_queue_max as u64, 1, 100_000),
             ("operations.repeat_wait_ms_max", operations.repeat_wait_ms_max, 0, HOUR_MS),
-            ("operations.pending_wait_ms", operations.pending_wait_ms, 1, HOUR_MS),
+            ("operations.pending_wait_ms", operations.pending_wait_ms, 0, HOUR_MS),
+            ("operations.pending_hours_max", operations.pending_hours_max, 1, 24 * 366),
+            ("calls.component_bytes_max", calls.component_bytes_max as u64, 1024, 64 << 20),
+            ("calls.backtrace_frames_max", calls.backtrace_frames_max as u64, 1, 1000),
             ("store.cache_bytes", self.store.cache_bytes, 1 << 20, 1 << 40),
         ];
         for (key, value, min, max) in ranges {

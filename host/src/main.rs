@@ -1,1 +1,5 @@
-fn main(){}
+//! The `cnsp` binary.
+
+fn main() -> std::process::ExitCode {
+    cnsp::cli::main()
+}

@@ -47,7 +47,7 @@ impl Plugins {
         Ok(Plugins { engine, linker, blobs, component_bytes_max, ready: Mutex::default() })
     }
 
-    /// Takes a component in: checks it, compiles it, and stores it with its artifact.
+    /// Takes a component in: checks it, compiles it, and keeps its artifact. Its bytes are the caller's to keep.
     pub(crate) fn accept(&self, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
         if bytes.len() > self.component_bytes_max {
             anyhow::bail!(
@@ -60,9 +60,7 @@ impl Plugins {
         if let Some(plugin) = self.ready(&digest) {
             return Ok(plugin);
         }
-        let plugin = self.prepare(digest, bytes)?;
-        self.blobs.put(bytes)?;
-        Ok(plugin)
+        self.prepare(digest, bytes)
     }
 
     /// Gets a plugin that was accepted before.

@@ -2,11 +2,12 @@
 
 use crate::api;
 use crate::app::App;
-use crate::blobs::Blobs;
 use crate::config::Config;
-use crate::control;
-use crate::store::{SledOptions, SledStore};
+use crate::control::{Control, OnApplied};
+use crate::data::Data;
+use crate::store::StoreError;
 use anyhow::{Context, anyhow};
+use futures_util::FutureExt;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -18,20 +19,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// The edges of the latency histograms, in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 /// hyper refuses headers over its own limits without a body; ours come first and answer in the envelope.
 const OVER_OUR_LIMITS: usize = 4;
-
-/// Opens the store of a data folder, for this process alone.
-pub(crate) fn open_store(config: &Config) -> anyhow::Result<Arc<SledStore>> {
-    let mut options = SledOptions::new(config.data.join("store"));
-    options.cache_bytes = config.store.cache_bytes;
-    Ok(Arc::new(SledStore::open(options)?))
-}
 
 /// Where the metrics are gathered: one recorder per process.
 fn recorder() -> anyhow::Result<PrometheusHandle> {
@@ -65,23 +59,40 @@ pub(crate) async fn run_until(
     ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let store = open_store(&config)?;
-    let blobs = Arc::new(Blobs::open(&config.data)?);
-    let app = App::start(config.clone(), store.clone(), blobs, recorder()?).await?;
+    let opening = config.clone();
+    let data = tokio::task::spawn_blocking(move || Data::open(&opening)).await??;
+    let store = data.store.clone();
+    let app = App::start(config.clone(), &data, recorder()?).await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another program there?", config.listen))?;
-    let control = control::serve(app.clone())?;
+    let (stop_control, control_stopped) = oneshot::channel::<()>();
+    let control = Control::bind(&config.data)?.serve(
+        app.setup(&data),
+        on_applied(&app),
+        async { control_stopped.await.unwrap_or(()) },
+    );
+    let control = tokio::spawn(control);
     ready(listener.local_addr()?);
     let served = accept(&app, listener, stop).await;
     tracing::info!("stopping");
-    drop(control);
+    drop(stop_control);
+    control.await?;
     let wait = Duration::from_millis(config.http.shutdown_timeout_ms);
     if tokio::time::timeout(wait, app.journal.stop()).await.is_err() {
         tracing::warn!(?wait, "some operations did not finish in time");
     }
     tokio::task::spawn_blocking(move || store.close()).await?;
     served
+}
+
+/// What a set-up that was applied through the control socket does to the running host.
+fn on_applied(app: &Arc<App>) -> OnApplied {
+    let app = app.clone();
+    Arc::new(move || {
+        let app = app.clone();
+        async move { app.reload().await }.boxed()
+    })
 }
 
 /// Accepts connections until `stop`, then lets the calls inside finish.
@@ -109,7 +120,7 @@ async fn accept(
         };
         tokio::select! {
             () = &mut stop => break,
-            why = &mut store_failed => return Err(anyhow!(StoreFailed(why))),
+            why = &mut store_failed => return Err(anyhow!(StoreError::Stopped(why))),
             accepted = next => match accepted {
                 Ok((place, stream)) => connect(&http, &service, &graceful, place, stream),
                 Err(error) => {
@@ -147,8 +158,3 @@ fn connect(
         drop(place);
     });
 }
-
-/// The store has stopped: the process ends with status 70, so that a supervisor starts it anew.
-#[derive(Debug, thiserror::Error)]
-#[error("the store has failed: {0}")]
-pub(crate) struct StoreFailed(pub(crate) String);

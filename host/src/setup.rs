@@ -13,7 +13,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::read::{Declaration, DeclaredCaller, DeclaredEndpoint, Password};
+pub(crate) use self::read::{Declaration, Declared, DeclaredCaller, DeclaredEndpoint, Password};
 pub(crate) use self::report::{Change, FieldChange, Report};
 use crate::blobs::{Blobs, Digest};
 use crate::config::Config;

@@ -1,13 +1,10 @@
 //! Compiled artifacts: machine code, believed only if our own key says that we wrote it, under this name.
 
-use super::{ARTIFACT_BYTES_MAX, Blobs, TMP, read, sync_dir, write_new};
+use super::{ARTIFACT_BYTES_MAX, Blobs, TMP, read};
 use anyhow::{Context, ensure};
-use cap_std::fs::{Dir, PermissionsExt};
-use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-const KEY: &str = "artifact.key";
-const KEY_BYTES: usize = 32;
+pub(super) const KEY: &str = "artifact.key";
 const TAG_BYTES: usize = 32;
 /// Where files go that do not verify, for a person to look at: the last one of each name.
 const QUARANTINE: &str = "quarantine";
@@ -60,7 +57,7 @@ impl Blobs {
 }
 
 /// The length keeps one name and content from passing for another split of the same bytes.
-fn tag(key: &[u8; KEY_BYTES], name: &str, bytes: &[u8]) -> blake3::Hash {
+fn tag(key: &[u8; 32], name: &str, bytes: &[u8]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new_keyed(key);
     hasher.update(&(name.len() as u64).to_le_bytes());
     hasher.update(name.as_bytes());
@@ -78,51 +75,9 @@ fn check_name(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the key, or makes it. The holder of the store's lock is the only one who does.
-pub(super) fn load_key(
-    root: &Dir,
-    artifacts: &Dir,
-    data: &Path,
-) -> anyhow::Result<[u8; KEY_BYTES]> {
-    let path = data.join(KEY);
-    let make = || {
-        let mut key = [0; KEY_BYTES];
-        getrandom::fill(&mut key).map_err(std::io::Error::other)?;
-        let tmp = Path::new(TMP).join(KEY);
-        write_new(artifacts, &tmp, &[&key])?;
-        artifacts.rename(&tmp, root, KEY)?;
-        sync_dir(root)?;
-        Ok::<_, std::io::Error>(key)
-    };
-    let mut file = match root.open(KEY) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return make().with_context(|| format!("cannot make {}", path.display()));
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),
-    };
-    let metadata = file.metadata()?;
-    let help = "delete it and start again: artifacts are compiled anew";
-    ensure!(
-        metadata.permissions().mode() & 0o077 == 0,
-        "{} can be read by others, who could then pass their own machine code for ours; {help}",
-        path.display()
-    );
-    ensure!(
-        metadata.len() == KEY_BYTES as u64,
-        "{} has {} bytes and not {KEY_BYTES}; {help}",
-        path.display(),
-        metadata.len()
-    );
-    let mut key = [0; KEY_BYTES];
-    file.read_exact(&mut key).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(key)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;
 
     fn with_artifact() -> (tempfile::TempDir, Blobs, PathBuf) {
@@ -180,19 +135,6 @@ mod tests {
         std::fs::remove_file(data.path().join(KEY)).unwrap();
         assert!(Blobs::open(data.path()).unwrap().get_artifact("a.cwasm").is_none());
         assert!(is_quarantined(&data));
-    }
-
-    #[test]
-    fn a_key_that_others_can_read_or_that_is_cut_short_is_refused() {
-        let (data, blobs, _) = with_artifact();
-        drop(blobs);
-        let key = data.path().join(KEY);
-        assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(Blobs::open(data.path()).is_err());
-        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
-        std::fs::write(&key, b"short").unwrap();
-        assert!(Blobs::open(data.path()).is_err());
     }
 
     #[test]

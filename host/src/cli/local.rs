@@ -1,0 +1,44 @@
+//! Applying a set-up in this process, where no host runs on the data folder.
+
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::plugin::Plugins;
+use crate::server;
+use crate::setup::Setup;
+use crate::store::{OpenError, SledStore};
+use anyhow::Context;
+use std::sync::Arc;
+
+/// A data folder that this process has opened, and what it takes to apply a set-up to it.
+pub(super) struct Local {
+    pub(super) setup: Setup,
+    store: Arc<SledStore>,
+}
+
+impl Local {
+    /// Opens the folder, or makes it. The store comes first: its lock says that the folder is ours.
+    pub(super) fn open(config: &Arc<Config>) -> anyhow::Result<Local> {
+        let store = server::open_store(config).map_err(|error| {
+            if error.chain().any(|e| matches!(e.downcast_ref(), Some(OpenError::InUse { .. }))) {
+                return error.context("a host or another `cnsp apply` is just starting or ending there; try again");
+            }
+            error
+        })?;
+        let blobs = Arc::new(Blobs::open(&config.data)?);
+        let plugins = Plugins::start(&config.calls, blobs.clone())
+            .context("the engine that checks plugins cannot start")?;
+        let setup = Setup {
+            config: config.clone(),
+            store: store.clone(),
+            blobs,
+            accept: Arc::new(move |bytes| Ok(plugins.accept(bytes)?.digest)),
+            serving: false,
+        };
+        Ok(Local { setup, store })
+    }
+
+    /// Ends in order: what is committed is on disk anyway, but the next one opens faster.
+    pub(super) fn close(self) {
+        self.store.close();
+    }
+}
