@@ -4,6 +4,7 @@
 //! envelope around the answer.
 
 mod account;
+mod bare;
 mod billing;
 mod call;
 mod catalog;
@@ -16,6 +17,8 @@ mod read;
 mod resource;
 mod trace;
 mod user;
+
+pub(crate) use self::bare::router as bare;
 
 use self::call::Call;
 use crate::app::App;
@@ -53,14 +56,15 @@ fn cnsp() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::check_resource_health))
 }
 
-/// Every route of the host.
-pub(crate) fn router(app: Arc<App>) -> Router {
+/// Every route of the host, and those that `beside` adds.
+pub(crate) fn router(app: Arc<App>, beside: Router<Arc<App>>) -> Router {
     let (unified, _) = OpenApiRouter::new().nest("/apiv1", cnsp()).split_for_parts();
     let (per_endpoint, _) =
         OpenApiRouter::new().nest("/endpoints/{endpoint}/apiv1", cnsp()).split_for_parts();
     unified
         .merge(per_endpoint)
         .merge(operator::router())
+        .merge(beside)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(app.clone(), trace::trace))

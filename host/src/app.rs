@@ -1,12 +1,11 @@
 //! Everything that a handler needs.
 
+use crate::blobs::Blobs;
 use crate::callers::Callers;
 use crate::config::Config;
-use crate::data::Data;
 use crate::endpoints::Endpoints;
 use crate::journal::{Journal, Sealer};
 use crate::plugin::Plugins;
-use crate::setup::Setup;
 use crate::store::setup::Records;
 use crate::store::{SledStore, Store};
 use anyhow::Context;
@@ -31,12 +30,12 @@ impl App {
     /// Starts everything below the API, and takes over what is declared in the store.
     pub(crate) async fn start(
         config: Arc<Config>,
-        data: &Data,
+        store: Arc<SledStore>,
+        blobs: Arc<Blobs>,
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Arc<App>> {
-        let store = data.store.clone();
-        let sealer = Sealer::new(data.blobs.state_key());
-        let plugins = Arc::new(Plugins::start(&config.calls, data.blobs.clone())?);
+        let sealer = Sealer::new(blobs.state_key());
+        let plugins = Arc::new(Plugins::start(&config.calls, blobs)?);
         let shared: Arc<dyn Store> = store.clone();
         let queue_max = config.operations.account_queue_max;
         let endpoints =
@@ -60,18 +59,6 @@ impl App {
         let endpoints = app.endpoints.all().len();
         tracing::info!(endpoints, pending, "ready");
         Ok(app)
-    }
-
-    /// What applies a declared set-up to the store of this host.
-    pub(crate) fn setup(&self, data: &Data) -> Setup {
-        let plugins = self.plugins.clone();
-        Setup {
-            config: self.config.clone(),
-            store: data.store.clone(),
-            blobs: data.blobs.clone(),
-            accept: Arc::new(move |bytes| plugins.accept(bytes).map(|plugin| plugin.digest)),
-            serving: true,
-        }
     }
 
     /// Takes over vendors, callers and endpoints as the store has them now.

@@ -7,9 +7,8 @@ mod plugin;
 mod serve;
 
 use crate::config::{self, Config, ConfigError, Flags};
-use crate::server::StoreFailed;
+use crate::data::is_store_failure;
 use crate::setup::Problem;
-use crate::store::{OpenError, StoreError};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
@@ -135,17 +134,6 @@ impl Failure {
     }
 }
 
-/// Whether the store is at fault, and not somebody who uses it.
-fn is_store_failure(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.is::<StoreFailed>()
-            || cause.downcast_ref().is_some_and(|e| !matches!(e, OpenError::InUse { .. }))
-            || cause.downcast_ref().is_some_and(|e| {
-                matches!(e, StoreError::Stopped(_) | StoreError::Unknown | StoreError::Damaged(_))
-            })
-    })
-}
-
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let failure = match run(Cli::parse().command) {
@@ -204,8 +192,7 @@ fn describe(problems: &[Problem]) -> String {
 /// Starts the log, on stderr.
 fn start_log(log: &config::Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.filter).context("log.filter is no filter")?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match log.format {
         config::LogFormat::Json => builder.json().flatten_event(true).try_init(),
         config::LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
@@ -224,6 +211,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{OpenError, StoreError};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -236,7 +224,6 @@ mod tests {
         let code = |error: anyhow::Error| Failure::from(error.context("while serving")).code();
         assert_eq!(Failure::Wrong(String::new()).code(), 2);
         assert_eq!(code(anyhow::anyhow!("no")), 1);
-        assert_eq!(code(StoreFailed("I/O error".into()).into()), 70);
         assert_eq!(code(StoreError::Stopped("I/O error".into()).into()), 70);
         assert_eq!(code(StoreError::Overloaded.into()), 1);
         assert_eq!(code(OpenError::InUse { directory: "x".into() }.into()), 1);

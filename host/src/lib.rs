@@ -7,12 +7,15 @@ pub(crate) mod app;
 pub(crate) mod blobs;
 pub(crate) mod callers;
 pub(crate) mod capability;
+pub mod cli;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod data;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod journal;
+#[doc(hidden)]
+pub mod measure;
 pub(crate) mod model;
 pub(crate) mod plugin;
 pub(crate) mod server;

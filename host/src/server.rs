@@ -2,12 +2,12 @@
 
 use crate::api;
 use crate::app::App;
+use crate::blobs::Blobs;
 use crate::config::Config;
-use crate::control::{Control, OnApplied};
-use crate::data::Data;
-use crate::store::StoreError;
+use crate::control;
+use crate::store::{SledOptions, SledStore};
 use anyhow::{Context, anyhow};
-use futures_util::FutureExt;
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -19,13 +19,20 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The edges of the latency histograms, in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 /// hyper refuses headers over its own limits without a body; ours come first and answer in the envelope.
 const OVER_OUR_LIMITS: usize = 4;
+
+/// Opens the store of a data folder, for this process alone. It blocks until the store has recovered.
+pub(crate) fn open_store(config: &Config) -> anyhow::Result<Arc<SledStore>> {
+    let mut options = SledOptions::new(config.data.join("store"));
+    options.cache_bytes = config.store.cache_bytes;
+    Ok(Arc::new(SledStore::open(options)?))
+}
 
 /// Where the metrics are gathered: one recorder per process.
 fn recorder() -> anyhow::Result<PrometheusHandle> {
@@ -50,34 +57,27 @@ pub(crate) async fn run(config: Arc<Config>, ready: impl FnOnce(SocketAddr)) -> 
             _ = interrupt.recv() => {}
         }
     };
-    run_until(config, ready, stop).await
+    run_until(config, Router::new(), |_, address| ready(address), stop).await
 }
 
-/// As [`run`], until `stop`.
+/// As [`run`], until `stop`, with more routes beside the API.
 pub(crate) async fn run_until(
     config: Arc<Config>,
-    ready: impl FnOnce(SocketAddr),
+    beside: Router<Arc<App>>,
+    ready: impl FnOnce(&Arc<App>, SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
-    let opening = config.clone();
-    let data = tokio::task::spawn_blocking(move || Data::open(&opening)).await??;
-    let store = data.store.clone();
-    let app = App::start(config.clone(), &data, recorder()?).await?;
+    let store = open_store(&config)?;
+    let blobs = Arc::new(Blobs::open(&config.data)?);
+    let app = App::start(config.clone(), store.clone(), blobs.clone(), recorder()?).await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another program there?", config.listen))?;
-    let (stop_control, control_stopped) = oneshot::channel::<()>();
-    let control = Control::bind(&config.data)?.serve(
-        app.setup(&data),
-        on_applied(&app),
-        async { control_stopped.await.unwrap_or(()) },
-    );
-    let control = tokio::spawn(control);
-    ready(listener.local_addr()?);
-    let served = accept(&app, listener, stop).await;
+    let control = control::serve(app.clone(), blobs)?;
+    ready(&app, listener.local_addr()?);
+    let served = accept(&app, beside, listener, stop).await;
     tracing::info!("stopping");
-    drop(stop_control);
-    control.await?;
+    drop(control);
     let wait = Duration::from_millis(config.http.shutdown_timeout_ms);
     if tokio::time::timeout(wait, app.journal.stop()).await.is_err() {
         tracing::warn!(?wait, "some operations did not finish in time");
@@ -86,18 +86,10 @@ pub(crate) async fn run_until(
     served
 }
 
-/// What a set-up that was applied through the control socket does to the running host.
-fn on_applied(app: &Arc<App>) -> OnApplied {
-    let app = app.clone();
-    Arc::new(move || {
-        let app = app.clone();
-        async move { app.reload().await }.boxed()
-    })
-}
-
 /// Accepts connections until `stop`, then lets the calls inside finish.
 async fn accept(
     app: &Arc<App>,
+    beside: Router<Arc<App>>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
@@ -107,7 +99,7 @@ async fn accept(
         .header_read_timeout(Duration::from_millis(limits.header_timeout_ms))
         .max_headers(limits.header_count_max.saturating_mul(OVER_OUR_LIMITS))
         .max_buf_size(limits.header_bytes_max.saturating_mul(OVER_OUR_LIMITS).max(64 << 10));
-    let service = TowerToHyperService::new(api::router(app.clone()));
+    let service = TowerToHyperService::new(api::router(app.clone(), beside));
     let places = Arc::new(Semaphore::new(limits.connection_count_max));
     let graceful = GracefulShutdown::new();
     let store_failed = app.store.failed();
@@ -120,7 +112,7 @@ async fn accept(
         };
         tokio::select! {
             () = &mut stop => break,
-            why = &mut store_failed => return Err(anyhow!(StoreError::Stopped(why))),
+            why = &mut store_failed => return Err(anyhow!(StoreFailed(why))),
             accepted = next => match accepted {
                 Ok((place, stream)) => connect(&http, &service, &graceful, place, stream),
                 Err(error) => {
@@ -158,3 +150,8 @@ fn connect(
         drop(place);
     });
 }
+
+/// The store has stopped: the process ends with status 70, so that a supervisor starts it anew.
+#[derive(Debug, thiserror::Error)]
+#[error("the store has failed: {0}")]
+pub(crate) struct StoreFailed(pub(crate) String);

@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 #[derive(Serialize)]
-struct GotAccount {
-    accountinfo: AccountInfo,
+pub(super) struct GotAccount {
+    pub(super) accountinfo: AccountInfo,
 }
 
 #[derive(Serialize)]

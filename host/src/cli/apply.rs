@@ -62,7 +62,8 @@ impl Apply {
             .with_context(|| format!("{} is no path", self.directory.display()))?;
         match runtime()?.block_on(apply(config, &directory, self.dry_run)) {
             Ok(report) if self.json => {
-                let text = serde_json::to_string(&report).context("the report cannot be written")?;
+                let text =
+                    serde_json::to_string(&report).context("the report cannot be written")?;
                 Ok(say(&format!("{text}\n"))?)
             }
             Ok(report) => {
@@ -110,7 +111,8 @@ fn for_people(report: &Report) -> String {
     for changed in &report.changed {
         let _ = writeln!(text, "{change} {}", changed.record);
         for field in &changed.fields {
-            let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+            let shown =
+                |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
             let _ = match (&field.before, &field.after) {
                 (None, None) => writeln!(text, "    {}", field.field),
                 (before, after) => {

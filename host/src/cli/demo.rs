@@ -5,9 +5,7 @@ use super::{Failure, Settings, describe, note, runtime, say, start_log};
 use crate::callers;
 use crate::config::Config;
 use crate::server;
-use crate::setup::{
-    ApplyError, Declaration, Declared, DeclaredCaller, DeclaredEndpoint, Password,
-};
+use crate::setup::{ApplyError, Declaration, Declared, DeclaredCaller, DeclaredEndpoint, Password};
 use crate::store::setup::{
     EndpointAccess, EndpointLimits, EndpointRecord, Mode, Records, Role, VendorRecord,
 };
@@ -208,15 +206,15 @@ fn read_credentials(path: &Path) -> anyhow::Result<Option<Credentials>> {
     match serde_json::from_slice(&bytes) {
         Ok(credentials) => Ok(Some(credentials)),
         // Not the error's text: it may show a password.
-        Err(_) => bail!(
-            "{} holds no credentials of a demo; start with a new data folder",
-            path.display()
-        ),
+        Err(_) => {
+            bail!("{} holds no credentials of a demo; start with a new data folder", path.display())
+        }
     }
 }
 
 fn write_credentials(path: &Path, credentials: &Credentials) -> anyhow::Result<()> {
-    let text = serde_json::to_vec_pretty(credentials).context("the credentials cannot be written")?;
+    let text =
+        serde_json::to_vec_pretty(credentials).context("the credentials cannot be written")?;
     let write = || -> std::io::Result<()> {
         let mut file =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
@@ -251,7 +249,9 @@ fn for_people(address: SocketAddr, credentials: &Credentials, data: &Path) -> St
     let url = url(address);
     let Credentials { operator, vendor, marketplace } = credentials;
     let shop = format!("{}:{}", marketplace.username, marketplace.password);
-    let caller = |what: &str, login: &Login| format!("  {what:<12} {} : {}\n", login.username, login.password);
+    let caller = |what: &str, login: &Login| {
+        format!("  {what:<12} {} : {}\n", login.username, login.password)
+    };
     format!(
         "\
 The demo is at {url}, its state in {}.

@@ -27,7 +27,8 @@ impl Serve {
         let config = self.settings.load(self.listen)?;
         start_log(&config.log)?;
         let data = config.data.display().to_string();
-        let ready = move |address| tracing::info!(url = %format!("http://{address}"), data, "serving");
+        let ready =
+            move |address| tracing::info!(url = %format!("http://{address}"), data, "serving");
         Ok(runtime()?.block_on(server::run(config, ready))?)
     }
 }
