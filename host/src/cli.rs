@@ -7,8 +7,9 @@ mod plugin;
 mod serve;
 
 use crate::config::{self, Config, ConfigError, Flags};
-use crate::data::is_store_failure;
+use crate::server::StoreFailed;
 use crate::setup::Problem;
+use crate::store::{OpenError, StoreError};
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use std::io::{IsTerminal, Write};
@@ -134,6 +135,19 @@ impl Failure {
     }
 }
 
+/// Whether the store is at fault, and not somebody who uses it.
+fn is_store_failure(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let opening = cause.downcast_ref::<OpenError>();
+        let running = cause.downcast_ref::<StoreError>();
+        cause.is::<StoreFailed>()
+            || opening.is_some_and(|e| !matches!(e, OpenError::InUse { .. }))
+            || running.is_some_and(|e| {
+                matches!(e, StoreError::Stopped(_) | StoreError::Unknown | StoreError::Damaged(_))
+            })
+    })
+}
+
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let failure = match run(Cli::parse().command) {
@@ -211,7 +225,6 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{OpenError, StoreError};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -224,6 +237,7 @@ mod tests {
         let code = |error: anyhow::Error| Failure::from(error.context("while serving")).code();
         assert_eq!(Failure::Wrong(String::new()).code(), 2);
         assert_eq!(code(anyhow::anyhow!("no")), 1);
+        assert_eq!(code(StoreFailed("I/O error".into()).into()), 70);
         assert_eq!(code(StoreError::Stopped("I/O error".into()).into()), 70);
         assert_eq!(code(StoreError::Overloaded.into()), 1);
         assert_eq!(code(OpenError::InUse { directory: "x".into() }.into()), 1);

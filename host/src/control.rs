@@ -6,6 +6,8 @@
 mod client;
 
 pub(crate) use self::client::apply;
+use crate::app::App;
+use crate::blobs::Blobs;
 use crate::setup::{ApplyError, Problem, Report, Setup};
 use anyhow::Context;
 use axum::Router;
@@ -23,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, oneshot};
 
 const SOCKET: &str = "control.sock";
 /// What the kernel takes as a socket's path, its ending NUL included.
@@ -32,7 +34,7 @@ const SOCKET_PATH_BYTES_MAX: usize = 108;
 const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// Makes the running host take over what was stored.
-pub(crate) type OnApplied = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+type OnApplied = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
 /// The body of a request.
 #[derive(Serialize, Deserialize)]
@@ -58,8 +60,33 @@ enum Answer {
     Error(String),
 }
 
+/// A control socket that is served. Dropping it closes the socket, once what was begun is finished.
+pub(crate) struct Served {
+    _stop: oneshot::Sender<()>,
+}
+
+/// Opens the control socket of a host, and serves it until the answer is dropped.
+pub(crate) fn serve(app: Arc<App>, blobs: Arc<Blobs>) -> anyhow::Result<Served> {
+    let control = Control::bind(&app.config.data)?;
+    let plugins = app.plugins.clone();
+    let setup = Setup {
+        config: app.config.clone(),
+        store: app.store.clone(),
+        blobs,
+        accept: Arc::new(move |bytes| Ok(plugins.accept(bytes)?.digest)),
+        serving: true,
+    };
+    let on_applied: OnApplied = Arc::new(move || {
+        let app = app.clone();
+        Box::pin(async move { app.reload().await })
+    });
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(control.serve(setup, on_applied, async { drop(stopped.await) }));
+    Ok(Served { _stop: stop })
+}
+
 /// The socket, bound.
-pub(crate) struct Control {
+struct Control {
     listener: UnixListener,
     path: PathBuf,
 }
@@ -67,7 +94,7 @@ pub(crate) struct Control {
 impl Control {
     /// Binds the socket. Only the holder of the store's lock may: whatever lies there is from a host that has
     /// ended, and goes.
-    pub(crate) fn bind(data: &Path) -> anyhow::Result<Control> {
+    fn bind(data: &Path) -> anyhow::Result<Control> {
         let path = data.join(SOCKET);
         let bind = || {
             match std::fs::remove_file(&path) {
@@ -89,7 +116,7 @@ impl Control {
     }
 
     /// Answers until `stop` is done. What was begun is finished first.
-    pub(crate) async fn serve(
+    async fn serve(
         self,
         setup: Setup,
         on_applied: OnApplied,

@@ -10,7 +10,6 @@ pub(crate) mod capability;
 pub mod cli;
 pub(crate) mod config;
 pub(crate) mod control;
-pub(crate) mod data;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod journal;

@@ -1,10 +1,11 @@
 //! Applying a set-up in this process, where no host runs on the data folder.
 
+use crate::blobs::Blobs;
 use crate::config::Config;
-use crate::data::{Data, is_in_use};
 use crate::plugin::Plugins;
+use crate::server;
 use crate::setup::Setup;
-use crate::store::SledStore;
+use crate::store::{OpenError, SledStore};
 use anyhow::Context;
 use std::sync::Arc;
 
@@ -17,14 +18,15 @@ pub(super) struct Local {
 impl Local {
     /// Opens the folder, or makes it.
     pub(super) fn open(config: &Arc<Config>) -> anyhow::Result<Local> {
-        let Data { store, blobs } = Data::open(config).map_err(|error| {
-            if is_in_use(&error) {
+        let store = server::open_store(config).map_err(|error| {
+            if error.chain().any(|e| matches!(e.downcast_ref(), Some(OpenError::InUse { .. }))) {
                 let why =
                     "a host or another `cnsp apply` is just starting or ending there; try again";
                 return error.context(why);
             }
             error
         })?;
+        let blobs = Arc::new(Blobs::open(&config.data)?);
         let plugins = Plugins::start(&config.calls, blobs.clone())
             .context("the engine that checks plugins cannot start")?;
         let setup = Setup {
