@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::function::Function;
-use crate::resource::{Change, Resource, Status};
+use crate::resource::{Resource, Status};
 use crate::{catalog, check, instant, misbehave, resource, seat};
 use cnsp_sdk::types::*;
 use cnsp_sdk::{Failure, OpenMapExt, done, pending};
@@ -136,12 +136,11 @@ pub(crate) fn delete(request: DeleteResource) -> Result<DeleteResourceOutcome, F
     }
     // Cancelling twice is no error: who is not sure whether it happened may ask again.
     if resource.status != Status::Cancel {
-        let now = instant::now();
-        if resource.status == Status::Active {
-            resource.history.push(Change(now, 0));
-        }
+        resource.end = Some(match resource.status {
+            Status::Active => resource.remember(0),
+            _ => instant::now(),
+        });
         resource.status = Status::Cancel;
-        resource.end = Some(now);
         resource.save()?;
     }
     done(resource_ids(&resource, &told))
@@ -171,7 +170,7 @@ fn remember(function: Function, resource: &mut Resource, licence: u64) -> Result
         );
         return Err(function.refuse(400, text));
     }
-    resource.history.push(Change(instant::now(), licence));
+    resource.remember(licence);
     Ok(())
 }
 

@@ -78,6 +78,13 @@ impl Resource {
         if self.script().unauthorized { Err(function.unauthorized()) } else { Ok(()) }
     }
 
+    /// Remembers what is to be paid for from now on. Time never runs backwards here, whatever clocks do.
+    pub(crate) fn remember(&mut self, licence: u64) -> i64 {
+        let now = instant::now().max(self.history.last().map_or(0, |change| change.0));
+        self.history.push(Change(now, licence));
+        now
+    }
+
     pub(crate) fn save(&self) -> Result<(), Failure> {
         match self.parts() {
             Some(id) => kv::set_json(&id.key(), self),
@@ -174,20 +181,24 @@ pub(crate) fn create(request: CreateResource) -> Result<CreateResourceOutcome, F
         history: Vec::new(),
     };
     resource.check_kept()?;
-    if let Some(before) = kv::get_json::<Resource>(&id.key())?
-        && before.status != Status::Pending
-    {
-        let text = "The instance was cancelled while it was being made.";
-        return Err(function.refuse(409, text).with("providerinstanceid", resource.id));
+    let before = kv::get_json::<Resource>(&id.key())?;
+    match before.as_ref().map(|before| (before, before.status)) {
+        Some((_, Status::Cancel)) => {
+            let text = "The instance was cancelled while it was being made.";
+            return Err(function.refuse(409, text).with("providerinstanceid", resource.id));
+        }
+        // This very operation has made it before.
+        Some((before, Status::Active | Status::Suspended)) => {
+            return done(created(before, id, offering, &told));
+        }
+        Some((_, Status::Pending)) | None => {}
     }
     if let Some(wait) = told.wait() {
         resource.save()?;
         return pending_resource(&resource.id, &wait.token, wait.poll_after);
     }
-    let now = instant::now();
     resource.status = Status::Active;
-    resource.start = Some(now);
-    resource.history.push(Change(now, licence));
+    resource.start = Some(resource.remember(licence));
     resource.save()?;
     done(created(&resource, id, offering, &told))
 }

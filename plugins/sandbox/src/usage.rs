@@ -233,8 +233,10 @@ fn recurring(history: &[Change], bounds: Bounds) -> Vec<Used> {
     let (mut first, mut next) = instant::month(start.max(bounds.start));
     while first < bounds.end && first <= bounds.now && first < next {
         let mut paid = 0;
-        let begin = Change(first, licences_at(history, first));
-        let within = history.iter().copied().filter(|change| first < change.0 && change.0 < next);
+        // A change in the month's first second counts from then on, and takes nothing back: a record
+        // for that second may be out already.
+        let begin = Change(first, licences_at(history, first - 1));
+        let within = history.iter().copied().filter(|change| first <= change.0 && change.0 < next);
         for Change(at, licences) in std::iter::once(begin).chain(within) {
             if licences <= paid {
                 continue;

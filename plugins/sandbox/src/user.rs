@@ -122,8 +122,9 @@ fn find(id: &str) -> Result<Option<(Account, User)>, Failure> {
     Ok(account.map(|account| (account, user)))
 }
 
-fn is_taken(email: &str) -> Result<bool, Failure> {
-    Ok(kv::get(&ids::email_key(email))?.is_some())
+/// The id of the user whose address this is.
+fn owner_of(email: &str) -> Result<Option<String>, Failure> {
+    kv::get_json(&ids::email_key(email))
 }
 
 /// The first user of a new account, when it is told an e-mail address.
@@ -131,7 +132,7 @@ pub(crate) fn first(account: &Account, userinfo: AccountUser) -> Result<Option<U
     let Some(email) = userinfo.email else { return Ok(None) };
     check::email("userinfo.email", &email)?;
     check::text("userinfo.password", userinfo.password.as_deref())?;
-    if is_taken(&email)? {
+    if owner_of(&email)?.is_some() {
         let text = "User with email address already exists.";
         return Err(Function::CreateAccount.refuse(400, text));
     }
@@ -164,9 +165,6 @@ pub(crate) fn create(request: CreateUser) -> Result<CreateUserOutcome, Failure> 
     check::text("password", request.password.as_deref())?;
     let account = account::of_requestor(function, &request.requestor)?;
     account.admit(function)?;
-    if is_taken(&request.email)? {
-        return Err(function.refuse(400, "The email address already exists"));
-    }
     let own = ids::mint(&operation::require_id()?);
     let user = User {
         id: UserId { account: account.part(), own: &own }.id(),
@@ -179,6 +177,12 @@ pub(crate) fn create(request: CreateUser) -> Result<CreateUserOutcome, Failure> 
         other: request.other,
     };
     user.check_kept()?;
+    match owner_of(&user.email)? {
+        // This very operation has made it before.
+        Some(owner) if owner == user.id => return done(user.ids(&told)),
+        Some(_) => return Err(function.refuse(400, "The email address already exists")),
+        None => {}
+    }
     if let Some(wait) = told.wait() {
         return pending(&wait.token, wait.poll_after);
     }
