@@ -149,7 +149,7 @@ pub(crate) fn as_map<T: Serialize, S: Serializer>(pairs: &[(String, T)], s: S) -
     s.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
-/// Checks that text is one JSON value in which no object has a key twice.
+/// Checks that text is one JSON value in which no object has a key twice and no text a NUL.
 ///
 /// serde_json itself refuses lone surrogates, unescaped control characters and more than 128 levels.
 pub(crate) fn check_strict(text: &[u8]) -> Result<(), serde_json::Error> {
@@ -183,8 +183,20 @@ impl<'de> Visitor<'de> for Strict {
         Ok(())
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
         Ok(())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        check_text(text)
     }
 
     fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
@@ -192,16 +204,25 @@ impl<'de> Visitor<'de> for Strict {
         Ok(())
     }
 
-    // Numbers come this way too, as a map with one private key, since they keep their digits.
+    // Numbers too long for the types above come this way, as a map with one private key.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut keys = std::collections::HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
+            check_text(&key)?;
             map.next_value_seed(Strict)?;
             if let Some(key) = keys.replace(key) {
                 return Err(de::Error::custom(format!("the key `{}` occurs twice", key.escape_debug())));
             }
         }
         Ok(())
+    }
+}
+
+/// NUL ends texts in too many systems behind adapters, and separates the parts of our own keys.
+fn check_text<E: de::Error>(text: &str) -> Result<(), E> {
+    match text.contains('\0') {
+        false => Ok(()),
+        true => Err(E::custom("a text contains the character U+0000")),
     }
 }
 
@@ -252,4 +273,90 @@ pub(crate) fn body<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Err
             path => Error::invalid(format!("`{path}` is not what this operation takes: {what}.")),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "-?[1-9][0-9]{0,40}(\\.[0-9]{1,20})?".prop_map(|n| Value::Number(Number::from_string_unchecked(n))),
+            "[^\0]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map("[^\0]{0,6}", inner, 0..6)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_open_map_holds_comes_back_digit_for_digit(members in prop::collection::btree_map("[^\0]{1,6}", value(), 0..6)) {
+            let text = serde_json::to_string(&Value::Object(members.into_iter().collect())).unwrap();
+            let map = open_map::deserialize(&mut serde_json::Deserializer::from_str(&text)).unwrap();
+            let mut back = Vec::new();
+            open_map::serialize(&map, &mut serde_json::Serializer::new(&mut back)).unwrap();
+            prop_assert_eq!(text, String::from_utf8(back).unwrap());
+        }
+
+        #[test]
+        fn strict_takes_whatever_serde_json_writes(value in value()) {
+            check_strict(value.to_string().as_bytes()).unwrap();
+        }
+
+        #[test]
+        fn a_fingerprint_does_not_depend_on_the_order_of_keys(members in prop::collection::btree_map("[a-z]{1,6}", value(), 0..6)) {
+            let forward: Vec<String> = members.iter().map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
+            let backward: Vec<String> = forward.iter().rev().cloned().collect();
+            let parse = |members: &[String]| -> Value { serde_json::from_str(&format!("{{{}}}", members.join(","))).unwrap() };
+            prop_assert_eq!(fingerprint(&parse(&forward)), fingerprint(&parse(&backward)));
+        }
+
+        #[test]
+        fn a_decimal_is_exact_or_refused(text in "-?[0-9]{1,40}(\\.[0-9]{1,30})?") {
+            if let Ok(decimal) = decimal(&text) {
+                let trimmed = |text: &str| {
+                    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+                    let digits = digits.trim_start_matches('0');
+                    let digits = if digits.is_empty() || digits.starts_with('.') { format!("0{digits}") } else { digits.to_owned() };
+                    format!("{sign}{digits}")
+                };
+                let shown = decimal.to_string();
+                prop_assert_eq!(trimmed(shown.trim_start_matches('-')), trimmed(text.trim_start_matches('-')));
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_the_checks_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = check_strict(&bytes);
+            let _ = body::<crate::model::CreateResource>(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_not_strict_is_refused() {
+        let refused = |text: &str| check_strict(text.as_bytes()).unwrap_err().to_string();
+        assert!(refused(r#"{"a":1,"b":{"c":1,"c":2}}"#).contains("`c` occurs twice"));
+        assert!(refused(r#"{"a":1,"\u0061":2}"#).contains("`a` occurs twice"));
+        assert!(refused(r#"{"a":"x\u0000"}"#).contains("U+0000"));
+        assert!(refused(r#"{"a":"\ud800"}"#).contains("hex escape"));
+        assert!(refused(&"[".repeat(200)).contains("recursion limit"));
+        assert!(refused(r#"{"a":1"#).contains("EOF"));
+        assert!(refused(r#"{} {}"#).contains("trailing"));
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_by_its_path() {
+        let text = br#"{"resource":{"type":"saas"},"parameters":{"sku":"s","licenseQuantity":"five"},"requestor":{}}"#;
+        let error = body::<crate::model::CreateResource>(text).err().unwrap();
+        assert!(error.message.contains("licenseQuantity") || error.message.contains("parameters"), "{}", error.message);
+    }
 }
