@@ -39,7 +39,8 @@ pub(crate) struct HttpUse {
 
 /// Where one endpoint may send requests, and the secrets that it may use there. No grant, no network.
 pub(crate) struct Outbound {
-    client: Client,
+    /// None without a grant: most of a client's cost is in reading the system's certificates.
+    client: Option<Client>,
     grants: Vec<HttpGrant>,
     secrets: BTreeMap<String, String>,
 }
@@ -51,12 +52,17 @@ impl Outbound {
         grants: Vec<HttpGrant>,
         secrets: BTreeMap<String, String>,
     ) -> anyhow::Result<Outbound> {
+        if grants.is_empty() {
+            return Ok(Outbound { client: None, grants, secrets });
+        }
+        // Fails when it is there already, and that is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .pool_idle_timeout(Duration::from_secs(30))
             .build()?;
-        Ok(Outbound { client, grants, secrets })
+        Ok(Outbound { client: Some(client), grants, secrets })
     }
 
     fn grant(&self, url: &Url) -> Result<&HttpGrant, HttpError> {
@@ -218,8 +224,10 @@ impl Host for CallState {
         let wanted = request.timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms.into()));
         let until = wanted.map_or(self.deadline, |wanted| wanted.min(self.deadline));
         let prepared = self.prepare(request, effect)?;
-        let exchange =
-            exchange(&scope.outbound.client, prepared, scope.limits.http_body_bytes_max, effect);
+        let Some(client) = &scope.outbound.client else {
+            return Err(failed(1, "egress.denied: this endpoint has no grant; ask the operator to add one"));
+        };
+        let exchange = exchange(client, prepared, scope.limits.http_body_bytes_max, effect);
         tokio::time::timeout_at(until, exchange).await.unwrap_or_else(|_| {
             let message = "the provider did not answer in time".to_owned();
             Err(HttpError { code: 3, message, outcome_unknown: effect })

@@ -1,0 +1,200 @@
+//! The benchmarks: ratios from one run on one machine. `cargo run --release -p cnsp-tests --bin bench [NAME…]`.
+#![allow(clippy::print_stdout, reason = "a program that prints figures")]
+
+mod load;
+mod sled_ceiling;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use cnsp::measure::{self, Host};
+use load::{Measured, Until, quantile};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const SETTINGS: [&str; 2] = ["log.filter=warn", "auth.cache_ttl_s=86400"];
+const PASSWORD: &str = "correct horse battery staple";
+
+fn main() -> anyhow::Result<()> {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    let guest = Path::new("target/plugins/sandbox.wasm");
+    if !guest.exists() {
+        bail!("build the guests first: make guests");
+    }
+    tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        if wanted("reads") || wanted("parts") {
+            reads(guest).await?;
+        }
+        if wanted("creates") {
+            creates(guest).await?;
+        }
+        if wanted("start") {
+            start(guest).await?;
+        }
+        if wanted("leak") {
+            leak(guest).await?;
+        }
+        Ok(())
+    })
+}
+
+/// A folder with a host's declarations: `count` endpoints on the sandbox provider.
+async fn declare(folder: &Path, guest: &Path, count: usize) -> anyhow::Result<()> {
+    let setup = folder.join("setup");
+    std::fs::create_dir_all(&setup)?;
+    let guest = std::fs::canonicalize(guest)?;
+    let mut text = format!(
+        "[vendors.acme]\nname = \"Acme\"\n[callers.bench]\nrole = \"operator\"\nendpoints = [\"*\"]\npassword = \"{PASSWORD}\"\n"
+    );
+    for number in 0..count {
+        text.push_str(&format!(
+            "[endpoints.e{number}]\nvendor = \"acme\"\nplugin = \"{}\"\nmode = \"sandbox\"\n[endpoints.e{number}.limits]\nconcurrency_max = 256\n",
+            guest.display()
+        ));
+    }
+    std::fs::write(setup.join("setup.toml"), text)?;
+    measure::apply(&folder.join("data"), &SETTINGS, &setup).await
+}
+
+fn settings() -> Vec<&'static str> {
+    let mut settings = SETTINGS.to_vec();
+    settings.push("calls.endpoint_concurrency_max=256");
+    settings
+}
+
+fn get(path: &str) -> Vec<u8> {
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("bench:{PASSWORD}"));
+    format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Basic {basic}\r\n\r\n").into_bytes()
+}
+
+fn post(path: &str, body: &str) -> Vec<u8> {
+    let basic = base64::prelude::BASE64_STANDARD.encode(format!("bench:{PASSWORD}"));
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Basic {basic}\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
+}
+
+fn account(id: &str, email: &str) -> String {
+    format!(
+        r#"{{"accountid":"{id}","accountname":"Analytical Engines","phone":"+44 20 7946 0000","userinfo":{{"firstname":"Ada","lastname":"Lovelace","email":"{email}","role":"admin"}},"address":{{"addressline1":"12 St James's Square","city":"London","postalcode":"SW1Y 4JH","country":"GB"}},"additionalattributes":{{"tier":"gold"}}}}"#
+    )
+}
+
+async fn started(folder: &Path, guest: &Path) -> anyhow::Result<Host> {
+    declare(folder, guest, 1).await?;
+    Host::start(&folder.join("data"), &settings()).await
+}
+
+async fn send(host: &Host, connections: usize, until: Until, request: Vec<u8>) -> anyhow::Result<Measured> {
+    let address = host.address;
+    tokio::task::spawn_blocking(move || load::run(address, connections, until, move |_, _| request.clone())).await?
+}
+
+fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// A read through the plugin against a route that does all but ask it; and where the time goes.
+async fn reads(guest: &Path) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let host = started(folder.path(), guest).await?;
+    send(&host, 1, Until::Requests(1), post("/apiv1/account", &account("C-1001", "ada@example.com"))).await?;
+    let bare = get("/bare/account/C-1001");
+    let read = get("/apiv1/account/C-1001");
+    let brief = Until::After(Duration::from_secs(2));
+    for request in [&bare, &read] {
+        send(&host, 16, brief, request.clone()).await.context("warming up")?;
+    }
+    println!("reads, 16 connections: requests per second");
+    let mut ratios = Vec::new();
+    for _ in 0..5 {
+        let bare = send(&host, 16, brief, bare.clone()).await?;
+        let read = send(&host, 16, brief, read.clone()).await?;
+        let ratio = read.per_second() / bare.per_second();
+        println!("  bare {:>7.0}   plugin {:>7.0}   ratio {ratio:.3}   plugin p50 {:>5.0} µs  p99 {:>6.0} µs",
+            bare.per_second(), read.per_second(), micros(read.quantile(0.5)), micros(read.quantile(0.99)));
+        ratios.push(ratio);
+    }
+    ratios.sort_by(f64::total_cmp);
+    println!("  median ratio {:.3} (goal 0.45)", ratios[ratios.len() / 2]);
+
+    println!("one caller: medians");
+    let instances = host.instances("e0", 20_000).await.map(|times| quantile(&times, 0.5))?;
+    let calls = host.calls("e0", "C-1001", 20_000).await.map(|times| quantile(&times, 0.5))?;
+    let whole = send(&host, 1, Until::Requests(20_000), read).await?.quantile(0.5);
+    let bare = send(&host, 1, Until::Requests(20_000), bare).await?.quantile(0.5);
+    println!("  instantiate {:.1} µs, instantiate + call {:.1} µs, whole HTTP {:.1} µs, bare HTTP {:.1} µs",
+        micros(instances), micros(calls), micros(whole), micros(bare));
+    println!("  host overhead over instantiate + call: {:.1} µs (goal 100)", micros(whole.saturating_sub(calls)));
+    host.stop().await
+}
+
+/// Durable creates against raw sled, with one flush and fdatasync per write and with one per 64.
+async fn creates(guest: &Path) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let host = started(folder.path(), guest).await?;
+    println!("durable creates of an account with its first user");
+    let mut rates = Vec::new();
+    for connections in [1, 16, 128] {
+        let address = host.address;
+        let measured = tokio::task::spawn_blocking(move || {
+            load::run(address, connections, Until::After(Duration::from_secs(6)), move |connection, number| {
+                let id = format!("{connections}-{connection}-{number}");
+                post("/apiv1/account", &account(&id, &format!("{id}@example.com")))
+            })
+        });
+        let measured = measured.await??;
+        println!("  {connections:>3} connections: {:>6.0}/s   p50 {:>7.0} µs   p99 {:>7.0} µs", measured.per_second(),
+            micros(measured.quantile(0.5)), micros(measured.quantile(0.99)));
+        rates.push(measured.per_second());
+    }
+    host.stop().await?;
+    let shape = sled_ceiling::shape(&folder.path().join("data/store")).await?;
+    println!("  one create changes {:.1} records with {:.0} bytes in all", shape.records, shape.bytes);
+    let single = sled_ceiling::run(&shape, 1, Duration::from_secs(4))?;
+    let grouped = sled_ceiling::run(&shape, 64, Duration::from_secs(6))?;
+    println!("  raw sled, flush + fdatasync per create: {single:.0}/s; per 64 creates: {grouped:.0}/s (the ceiling)");
+    if let [one, _, many] = rates.as_slice() {
+        println!("  1 connection: {:.2} of raw sled per create; 128: {:.2} of the ceiling (goal 0.60)", one / single, many / grouped);
+    }
+    Ok(())
+}
+
+/// From an open data folder to every endpoint ready, with artifacts from before.
+async fn start(guest: &Path) -> anyhow::Result<()> {
+    println!("start-up until ready");
+    for count in [1, 100] {
+        let folder = tempfile::tempdir()?;
+        declare(folder.path(), guest, count).await?;
+        for round in ["first", "warm"] {
+            let began = Instant::now();
+            let host = Host::start(&folder.path().join("data"), &settings()).await?;
+            println!("  {count:>3} endpoints, {round}: {:.0} ms (goal 1000)", began.elapsed().as_secs_f64() * 1e3);
+            host.stop().await?;
+        }
+    }
+    Ok(())
+}
+
+/// A leak that would show in a day shows in a million reads.
+async fn leak(guest: &Path) -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let host = started(folder.path(), guest).await?;
+    send(&host, 1, Until::Requests(1), post("/apiv1/account", &account("C-1001", "ada@example.com"))).await?;
+    let read = get("/apiv1/account/C-1001");
+    send(&host, 16, Until::Requests(100_000), read.clone()).await?;
+    let before = resident_kib()?;
+    send(&host, 16, Until::Requests(900_000), read).await?;
+    let after = resident_kib()?;
+    println!("resident memory: {before} KiB after 100,000 reads, {after} KiB after 1,000,000: {:+.1} % (goal 10)",
+        (after as f64 / before as f64 - 1.0) * 100.0);
+    host.stop().await
+}
+
+fn resident_kib() -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}

@@ -1,0 +1,40 @@
+//! What the tests stand on: a real host in a process of its own, callers of its API, and ways to hurt it.
+//!
+//! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
+//! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
+//! comparable, and [`powerloss`] makes its disk fail.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops, and says why"
+)]
+
+pub mod bodies;
+pub mod client;
+pub mod host;
+pub mod powerloss;
+pub mod raw;
+pub mod redact;
+pub mod setup;
+
+use std::time::{Duration, Instant};
+
+/// Asks again until there is an answer: only for what the API itself does later, such as pending work.
+///
+/// # Panics
+/// When there is none within `limit`.
+pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < end, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
