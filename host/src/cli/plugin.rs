@@ -71,9 +71,10 @@ fn build_one(
         .with_context(|| format!("{} is not a crate: it has no Cargo.toml", guest.display()))?;
     let name = package_name(&manifest)?;
     progress(&format!("{name}: compiling"));
-    let module = compile(&manifest, toolchain, progress).with_context(|| format!("building {name}"))?;
-    let bytes =
-        fs::read(&module).with_context(|| format!("cannot read the module {}", module.display()))?;
+    let module =
+        compile(&manifest, toolchain, progress).with_context(|| format!("building {name}"))?;
+    let bytes = fs::read(&module)
+        .with_context(|| format!("cannot read the module {}", module.display()))?;
     let component = encode(&bytes).with_context(|| format!("making a component of {name}"))?;
 
     let path = out.join(format!("{name}.wasm"));
@@ -131,9 +132,8 @@ fn compile(
         command.env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTDOC");
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot run {}", toolchain.cargo.display()))?;
+    let mut child =
+        command.spawn().with_context(|| format!("cannot run {}", toolchain.cargo.display()))?;
 
     let mut stdout = child.stdout.take().context("cargo has no output")?;
     let messages = thread::spawn(move || {
@@ -226,7 +226,8 @@ impl Toolchain {
 }
 
 fn no_target() -> String {
-    let advice = if Path::new("/etc/debian_version").exists() && answer("rustup", &["--version"]).is_none()
+    let advice = if Path::new("/etc/debian_version").exists()
+        && answer("rustup", &["--version"]).is_none()
     {
         "apt-get install -y --no-install-recommends rustc-web cargo-web rust-web-src lld".to_owned()
     } else {
@@ -254,7 +255,10 @@ fn debian(name: &str) -> Option<PathBuf> {
     let listed = answer("dpkg", &["-L", &package]).unwrap_or_default();
     let end = format!("/bin/{name}");
     let listed = listed.lines().find(|line| line.ends_with(&end)).map(PathBuf::from);
-    [listed, Some(Path::new(DEBIAN_BIN).join(name))].into_iter().flatten().find(|path| path.is_file())
+    [listed, Some(Path::new(DEBIAN_BIN).join(name))]
+        .into_iter()
+        .flatten()
+        .find(|path| path.is_file())
 }
 
 fn sysroot(rustc: &Path) -> Option<PathBuf> {
@@ -274,8 +278,12 @@ fn linker() -> Option<PathBuf> {
 
 /// What a command prints, when there is such a command and it succeeds.
 fn answer(program: &str, arguments: &[&str]) -> Option<String> {
-    let output =
-        Command::new(program).args(arguments).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }
