@@ -90,7 +90,7 @@ pub(crate) struct Blobs {
 impl Blobs {
     /// Opens the folders below a data folder, and makes what is missing, for this user only.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Blobs> {
-        let root = create_data(data)?;
+        let root = open_data(data)?;
         let (blobs, artifacts) = (private_dir(&root, BLOBS)?, private_dir(&root, ARTIFACTS)?);
         for dir in [&blobs, &artifacts] {
             remove_leftovers(dir).context("cannot clear what a crash left")?;
@@ -173,18 +173,21 @@ fn place(digest: &Digest) -> (PathBuf, String) {
     (folder, format!("{name}.wasm"))
 }
 
-fn create_data(data: &Path) -> anyhow::Result<Dir> {
-    let open = || {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
-        #[expect(clippy::disallowed_methods, reason = "the room that holds folders of files")]
-        Dir::open_ambient_dir(data, ambient_authority())
-    };
-    open().with_context(|| {
+/// Makes the data folder, for this user only. One that is there keeps its mode: that is its owner's choice.
+pub(crate) fn make_data_folder(data: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).with_context(|| {
         format!(
-            "cannot use the data folder {}; name one that this user may write to",
+            "cannot make the data folder {}; name one that this user may write to",
             data.display()
         )
     })
+}
+
+fn open_data(data: &Path) -> anyhow::Result<Dir> {
+    make_data_folder(data)?;
+    #[expect(clippy::disallowed_methods, reason = "the room that holds folders of files")]
+    Dir::open_ambient_dir(data, ambient_authority())
+        .with_context(|| format!("cannot open the data folder {}", data.display()))
 }
 
 fn private_dir(root: &Dir, name: &str) -> anyhow::Result<Dir> {

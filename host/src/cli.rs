@@ -105,6 +105,8 @@ enum Failure {
     /// What the user wrote is wrong.
     Wrong(String),
     Failed(anyhow::Error),
+    /// The same, of a host: it is in the log already.
+    Logged(anyhow::Error),
 }
 
 impl From<anyhow::Error> for Failure {
@@ -129,8 +131,10 @@ impl Failure {
     fn code(&self) -> u8 {
         match self {
             Failure::Wrong(_) => 2,
-            Failure::Failed(error) if is_store_failure(error) => 70,
-            Failure::Failed(_) => 1,
+            Failure::Failed(error) | Failure::Logged(error) => match is_store_failure(error) {
+                true => 70,
+                false => 1,
+            },
         }
     }
 }
@@ -154,11 +158,11 @@ pub fn main() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(failure) => failure,
     };
-    let text = match &failure {
-        Failure::Wrong(text) => text.clone(),
-        Failure::Failed(error) => format!("{error:#}"),
-    };
-    note(&format!("cnsp: {text}"));
+    match &failure {
+        Failure::Wrong(text) => note(&format!("cnsp: {text}")),
+        Failure::Failed(error) => note(&format!("cnsp: {error:#}")),
+        Failure::Logged(_) => {}
+    }
     ExitCode::from(failure.code())
 }
 

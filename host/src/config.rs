@@ -11,7 +11,7 @@ pub(crate) use self::layers::{ConfigError, Source};
 pub(crate) use self::secret::SecretSource;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 /// The defaults, which are also the documentation of every key.
@@ -239,17 +239,13 @@ impl Config {
             .map_err(|e| layers.error("log.filter", format!("is no filter: {e}")))?;
         Ok(())
     }
-
-    /// Where the artifacts, blobs and records lie, below the data folder.
-    pub(crate) fn below(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.data.join(name)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::ffi::OsString;
+    use std::path::Path;
 
     fn load(flags: Flags, environment: &[(&str, &str)]) -> Result<Config, String> {
         let environment: Vec<(OsString, OsString)> =

@@ -14,7 +14,9 @@ mod report;
 mod tests;
 
 pub(crate) use self::read::{Declaration, Declared, DeclaredCaller, DeclaredEndpoint, Password};
-pub(crate) use self::report::{Change, FieldChange, Report};
+pub(crate) use self::report::Report;
+#[cfg(test)]
+pub(crate) use self::report::{Change, FieldChange};
 use crate::blobs::{Blobs, Digest};
 use crate::config::Config;
 use crate::store::setup::Records;

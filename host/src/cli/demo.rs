@@ -1,10 +1,9 @@
 //! `cnsp demo`.
 
 use super::local::Local;
-use super::{Failure, Settings, describe, note, runtime, say, start_log};
+use super::{Failure, Settings, describe, note, runtime, say, serve, start_log};
 use crate::callers;
 use crate::config::Config;
-use crate::server;
 use crate::setup::{ApplyError, Declaration, Declared, DeclaredCaller, DeclaredEndpoint, Password};
 use crate::store::setup::{
     EndpointAccess, EndpointLimits, EndpointRecord, Mode, Records, Role, VendorRecord,
@@ -102,7 +101,7 @@ impl Demo {
                 note(&format!("cnsp: cannot tell how to call the host: {error:#}"));
             }
         };
-        Ok(runtime.block_on(server::run(config, ready))?)
+        serve::host(runtime, config, ready)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Applying a set-up in this process, where no host runs on the data folder.
 
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, make_data_folder};
 use crate::config::Config;
 use crate::plugin::Plugins;
 use crate::server;
@@ -18,6 +18,7 @@ pub(super) struct Local {
 impl Local {
     /// Opens the folder, or makes it.
     pub(super) fn open(config: &Arc<Config>) -> anyhow::Result<Local> {
+        make_data_folder(&config.data)?;
         let store = server::open_store(config).map_err(|error| {
             if error.chain().any(|e| matches!(e.downcast_ref(), Some(OpenError::InUse { .. }))) {
                 let why =

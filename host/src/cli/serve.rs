@@ -1,8 +1,14 @@
 //! `cnsp serve`.
 
 use super::{Failure, Settings, runtime, start_log};
+use crate::blobs::make_data_folder;
+use crate::config::Config;
 use crate::server;
 use clap::Args;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
 
 /// Run a host.
 ///
@@ -26,9 +32,27 @@ impl Serve {
     pub(super) fn run(self) -> Result<(), Failure> {
         let config = self.settings.load(self.listen)?;
         start_log(&config.log)?;
+        make_data_folder(&config.data)?;
         let data = config.data.display().to_string();
         let ready =
             move |address| tracing::info!(url = %format!("http://{address}"), data, "serving");
-        Ok(runtime()?.block_on(server::run(config, ready))?)
+        host(runtime()?, config, ready)
     }
+}
+
+/// How long work that is of no more use may keep the process from ending.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs a host until it is told to stop.
+pub(super) fn host(
+    runtime: Runtime,
+    config: Arc<Config>,
+    ready: impl FnOnce(SocketAddr),
+) -> Result<(), Failure> {
+    let served = runtime.block_on(server::run(config, ready));
+    runtime.shutdown_timeout(EXIT_TIMEOUT);
+    served.map_err(|error| {
+        tracing::error!(error = format!("{error:#}"), "the host has ended");
+        Failure::Logged(error)
+    })
 }

@@ -3,7 +3,7 @@
 //! A record that an older host does not fully understand is refused, not half used: what it cannot read
 //! might be a restriction.
 
-use super::{Key, Page, Partition, Range, Space, Store, StoreError, Versioned};
+use super::{Key, Page, Partition, Range, Space, Store, Versioned};
 use crate::config::SecretSource;
 use anyhow::Context;
 use bytes::Bytes;
@@ -215,11 +215,6 @@ fn decode<T: DeserializeOwned>(
         "is not one that this version of cnsp writes; start the version that wrote it, or restore a backup",
     )?;
     Ok((id.to_owned(), Stored { version: versioned.version, record }))
-}
-
-/// Whether the store is at fault, in an error of this room or of one above it.
-pub(crate) fn is_store_error(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<StoreError>())
 }
 
 #[cfg(test)]
