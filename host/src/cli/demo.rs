@@ -260,7 +260,7 @@ Callers (user name : password)
 What the provider `{ENDPOINT}` offers:
   curl -s -u {shop} {url}/apiv1/catalog
 
-Create an account, and buy something for it:
+Create an account:
   curl -s -u {shop} {url}/apiv1/account -H 'Content-Type: application/json' \\
     -d '{{\"accountid\": \"a-1\", \"accountname\": \"Example Ltd\"}}'
 
