@@ -12,6 +12,7 @@ mod change;
 mod discovery;
 mod envelope;
 mod health;
+mod openapi;
 mod operator;
 mod read;
 mod resource;
@@ -56,14 +57,20 @@ fn cnsp() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(health::check_resource_health))
 }
 
+/// What the document lists.
+fn documented() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().nest("/apiv1", cnsp()).merge(operator::router())
+}
+
 /// Every route of the host, and those that `beside` adds.
 pub(crate) fn router(app: Arc<App>, beside: Router<Arc<App>>) -> Router {
-    let (unified, _) = OpenApiRouter::new().nest("/apiv1", cnsp()).split_for_parts();
+    let (documented, document) = documented().split_for_parts();
+    // The document has these as a second server.
     let (per_endpoint, _) =
         OpenApiRouter::new().nest("/endpoints/{endpoint}/apiv1", cnsp()).split_for_parts();
-    unified
+    documented
         .merge(per_endpoint)
-        .merge(operator::router())
+        .merge(openapi::router(&openapi::complete(document)))
         .merge(beside)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -79,6 +86,9 @@ async fn not_found(call: Call, uri: Uri) -> Response<Body> {
 
 async fn method_not_allowed(call: Call, method: Method, uri: Uri) -> Response<Body> {
     let shown: String = uri.path().chars().take(100).collect();
-    let text = format!("`{}` has no method {method}. /openapi.json lists what it has.", shown.escape_debug());
+    let text = format!(
+        "`{}` has no method {method}. /openapi.json lists what it has.",
+        shown.escape_debug()
+    );
     call.refuse(&Error::new(ErrorCode::MethodNotAllowed, text))
 }

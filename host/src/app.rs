@@ -54,19 +54,24 @@ impl App {
         });
         app.reload().await?;
         let pending = app.journal.resume().await.map_err(|error| {
-            anyhow::anyhow!("{}", error.message).context("what was pending cannot be taken up again")
+            anyhow::anyhow!("{}", error.message)
+                .context("what was pending cannot be taken up again")
         })?;
+        app.journal.keep_pruned();
         let endpoints = app.endpoints.all().len();
         tracing::info!(endpoints, pending, "ready");
         Ok(app)
     }
 
-    /// Takes over vendors, callers and endpoints as the store has them now.
+    /// Takes over vendors, callers and endpoints as the store has them now. Callers first: a changed password
+    /// counts even where an endpoint cannot be taken over.
     pub(crate) async fn reload(&self) -> anyhow::Result<()> {
         let records = Records::load(&*self.store).await?;
-        let endpoints = records.endpoints.values().map(|stored| stored.record.clone()).collect();
-        self.endpoints.replace(endpoints).context("an endpoint cannot be taken over")?;
         self.callers.replace(&records.callers);
-        Ok(())
+        let declared = records.endpoints.into_values().map(|stored| stored.record).collect();
+        let endpoints = self.endpoints.clone();
+        // It loads plugins and reads secrets, which takes a while.
+        let replaced = tokio::task::spawn_blocking(move || endpoints.replace(declared)).await?;
+        replaced.context("an endpoint cannot be taken over")
     }
 }

@@ -100,6 +100,7 @@ pub(crate) struct Calls {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Operations {
     pub(crate) replay_hours: u64,
+    pub(crate) audit_days: u64,
     pub(crate) conflict_attempts_max: u32,
     pub(crate) account_queue_max: usize,
     pub(crate) repeat_wait_ms_max: u64,
@@ -212,6 +213,7 @@ impl Config {
             ("calls.kv_write_bytes_max", calls.kv_write_bytes_max as u64, 0, 960 << 10),
             ("calls.kv_write_count_max", calls.kv_write_count_max as u64, 0, 480),
             ("operations.replay_hours", operations.replay_hours, 1, 24 * 366),
+            ("operations.audit_days", operations.audit_days, 1, 366 * 30),
             ("operations.conflict_attempts_max", operations.conflict_attempts_max.into(), 1, 1000),
             ("operations.account_queue_max", operations.account_queue_max as u64, 1, 100_000),
             ("operations.repeat_wait_ms_max", operations.repeat_wait_ms_max, 0, HOUR_MS),

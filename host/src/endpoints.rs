@@ -102,8 +102,11 @@ impl Endpoints {
             let id = record.id.clone();
             let known = before.get(&id);
             let endpoint = match known {
-                Some(known) if known.record == record => known.clone(),
-                _ => Arc::new(self.prepare(record, known).with_context(|| format!("endpoint `{id}`"))?),
+                // A secret may have been changed where it lies.
+                Some(known) if known.record == record && record.secrets.is_empty() => known.clone(),
+                _ => Arc::new(
+                    self.prepare(record, known).with_context(|| format!("endpoint `{id}`"))?,
+                ),
             };
             after.insert(id, endpoint);
         }
@@ -113,7 +116,11 @@ impl Endpoints {
         Ok(())
     }
 
-    fn prepare(&self, record: EndpointRecord, known: Option<&Arc<Endpoint>>) -> anyhow::Result<Endpoint> {
+    fn prepare(
+        &self,
+        record: EndpointRecord,
+        known: Option<&Arc<Endpoint>>,
+    ) -> anyhow::Result<Endpoint> {
         let plugin = self.plugins.load(&record.plugin.parse()?)?;
         let mut secrets = BTreeMap::new();
         for (name, source) in &record.secrets {
@@ -187,7 +194,8 @@ impl Endpoint {
         F: for<'a> FnOnce(
             &'a Adapter,
             &'a mut wasmtime::Store<CallState>,
-        ) -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
+        )
+            -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
     {
         let name = kind.texts().name;
         let admitted = self.admit().await?;
@@ -199,6 +207,7 @@ impl Endpoint {
             Ok(Called { answer: Err(_), .. }) => "refused",
             Err(CallError::Timeout(_)) => "timeout",
             Err(CallError::Limit(..)) => "limit",
+            Err(CallError::Full(_)) => "full",
             Err(CallError::Trap(_)) => "trap",
         };
         let endpoint = self.record.id.clone();
@@ -225,6 +234,10 @@ impl Endpoint {
                     format!("The provider's adapter at endpoint `{endpoint}` went over its {limit} limit in {operation} and was stopped. Its vendor has to mend it."),
                 )
             }
+            CallError::Full(_) => {
+                let text = "The host already has as many calls as it takes. Try again.";
+                Error::new(ErrorCode::Overloaded, text).retry_after(BUSY_RETRY_AFTER)
+            }
             CallError::Trap(_) => Error::new(
                 ErrorCode::PluginFailed,
                 format!("The provider's adapter at endpoint `{endpoint}` failed in {operation}. Its vendor has to mend it; the log has the details."),
@@ -243,12 +256,15 @@ impl Endpoint {
             let id = &self.record.id;
             metrics::counter!("limit_hits_total", "endpoint" => id.clone(), "limit" => "endpoint concurrency").increment(1);
             let max = self.lane.permits_max;
-            let text = format!("Endpoint `{id}` already has the {max} calls at a time that it may have. Try again.");
+            let text = format!(
+                "Endpoint `{id}` already has the {max} calls at a time that it may have. Try again."
+            );
             return Err(Error::new(ErrorCode::EndpointBusy, text).retry_after(BUSY_RETRY_AFTER));
         };
         let host = tokio::time::timeout_at(until, self.admission.permits.clone().acquire_owned());
         let Ok(Ok(host)) = host.await else {
-            metrics::counter!("limit_hits_total", "endpoint" => "", "limit" => "host concurrency").increment(1);
+            metrics::counter!("limit_hits_total", "endpoint" => "", "limit" => "host concurrency")
+                .increment(1);
             let text = "The host already has as many calls as it takes. Try again.";
             return Err(Error::new(ErrorCode::Overloaded, text).retry_after(BUSY_RETRY_AFTER));
         };
@@ -274,7 +290,10 @@ impl Endpoint {
         };
         let max = self.admission.account_queue_max;
         if Arc::strong_count(&queue) > max.saturating_add(1) {
-            let text = format!("{max} changes of this account are already waiting at endpoint `{}`. Try again.", self.record.id);
+            let text = format!(
+                "{max} changes of this account are already waiting at endpoint `{}`. Try again.",
+                self.record.id
+            );
             return Err(Error::new(ErrorCode::EndpointBusy, text).retry_after(BUSY_RETRY_AFTER));
         }
         let guard = queue.turn.clone().lock_owned().await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 /// The kinds of error that the host itself answers. The codes are part of the API: `errorcode` in the
 /// envelope. What a plugin refuses is no error of the host: see `model::Failure`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorCode {
+pub(crate) enum ErrorCode {
     /// The body or a parameter is not what the operation takes.
     InvalidRequest,
     /// The caller's name or password is missing or wrong.
@@ -39,8 +39,6 @@ pub enum ErrorCode {
     EndpointBusy,
     /// The host has as many calls as it can take.
     Overloaded,
-    /// The endpoint cannot be called now.
-    EndpointUnavailable,
     /// The plugin trapped or went over a limit.
     PluginFailed,
     /// The plugin answered what the contract does not allow.
@@ -53,7 +51,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// The stable text of `errorcode`.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             ErrorCode::InvalidRequest => "INVALID_REQUEST",
             ErrorCode::InvalidCredentials => "INVALID_CREDENTIALS",
@@ -70,7 +68,6 @@ impl ErrorCode {
             ErrorCode::HeadersTooLarge => "HEADERS_TOO_LARGE",
             ErrorCode::EndpointBusy => "ENDPOINT_BUSY",
             ErrorCode::Overloaded => "OVERLOADED",
-            ErrorCode::EndpointUnavailable => "ENDPOINT_UNAVAILABLE",
             ErrorCode::PluginFailed => "PLUGIN_FAILED",
             ErrorCode::PluginAnswerInvalid => "PLUGIN_ANSWER_INVALID",
             ErrorCode::PluginTimeout => "PLUGIN_TIMEOUT",
@@ -81,45 +78,45 @@ impl ErrorCode {
 
 /// An error of the host.
 #[derive(Debug)]
-pub struct Error {
+pub(crate) struct Error {
     /// What kind it is.
-    pub code: ErrorCode,
+    pub(crate) code: ErrorCode,
     /// For the caller: what happened, why, and what to do.
-    pub message: String,
+    pub(crate) message: String,
     /// For the log only.
-    pub cause: Option<anyhow::Error>,
+    pub(crate) cause: Option<anyhow::Error>,
     /// How long to wait before trying again.
-    pub retry_after: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// What the host's functions return.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// An error whose text tells the caller all there is.
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Error {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Error {
         Error { code, message: message.into(), cause: None, retry_after: None }
     }
 
     /// The caller sent what the operation does not take.
-    pub fn invalid(message: impl Into<String>) -> Error {
+    pub(crate) fn invalid(message: impl Into<String>) -> Error {
         Error::new(ErrorCode::InvalidRequest, message)
     }
 
     /// The host is at fault: the caller learns that, and the log learns why.
-    pub fn internal(cause: impl Into<anyhow::Error>) -> Error {
+    pub(crate) fn internal(cause: impl Into<anyhow::Error>) -> Error {
         let message = "The host failed to complete the request. Try again; if it stays, tell its operator the request id.";
         Error::new(ErrorCode::Internal, message).because(cause)
     }
 
     /// Adds what only the log may see.
-    pub fn because(mut self, cause: impl Into<anyhow::Error>) -> Error {
+    pub(crate) fn because(mut self, cause: impl Into<anyhow::Error>) -> Error {
         self.cause = Some(cause.into());
         self
     }
 
     /// Adds when a retry makes sense.
-    pub fn retry_after(mut self, wait: Duration) -> Error {
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Error {
         self.retry_after = Some(wait);
         self
     }

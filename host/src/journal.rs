@@ -7,6 +7,7 @@
 
 mod effects;
 mod pending;
+mod prune;
 mod seal;
 
 pub(crate) use self::effects::is_id;
@@ -118,14 +119,17 @@ impl Journal {
     /// Runs an order, or waits for the one that it repeats. Goes on when the caller does not wait.
     pub(crate) async fn run(self: &Arc<Self>, order: Order) -> Result<Settled> {
         let kind = order.change.kind();
-        let wait = Duration::from_millis(self.settings.repeat_wait_ms_max).min(order.endpoint.call_timeout());
+        let wait = Duration::from_millis(self.settings.repeat_wait_ms_max)
+            .min(order.endpoint.call_timeout());
         let (mut landing, joined) = match order.request_id.clone() {
             None => (self.launch(order, None), false),
             Some(request_id) => {
                 let key = (order.endpoint.id().to_owned(), kind.texts().name, request_id);
                 let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
                 match flights.get(&key) {
-                    Some(flight) if flight.fingerprint != order.fingerprint => return Err(reused(&key.2)),
+                    Some(flight) if flight.fingerprint != order.fingerprint => {
+                        return Err(reused(&key.2));
+                    }
                     Some(flight) => (flight.landing.clone(), true),
                     None => {
                         let fingerprint = order.fingerprint.clone();
@@ -149,24 +153,33 @@ impl Journal {
             },
         };
         match landed.map(|landed| landed.clone()) {
-            Ok(Some(Ok(settled))) => Ok(Settled { replayed: settled.replayed || joined, ..settled }),
+            Ok(Some(Ok(settled))) => {
+                Ok(Settled { replayed: settled.replayed || joined, ..settled })
+            }
             Ok(Some(Err(error))) => Err(Error {
                 code: error.code,
                 message: error.message.clone(),
                 cause: error.cause.as_ref().map(|cause| anyhow::anyhow!("{cause:#}")),
                 retry_after: error.retry_after,
             }),
-            Ok(None) | Err(_) => Err(Error::internal(anyhow::anyhow!("an operation ended without an outcome"))),
+            Ok(None) | Err(_) => {
+                Err(Error::internal(anyhow::anyhow!("an operation ended without an outcome")))
+            }
         }
     }
 
-    fn launch(self: &Arc<Self>, order: Order, key: Option<(String, &'static str, String)>) -> Landing {
+    fn launch(
+        self: &Arc<Self>,
+        order: Order,
+        key: Option<(String, &'static str, String)>,
+    ) -> Landing {
         let (land, landing) = watch::channel(None);
         let journal = self.clone();
         let span = tracing::Span::current();
         let task = async move {
             let ran = AssertUnwindSafe(journal.execute(order)).catch_unwind().await;
-            let ran = ran.unwrap_or_else(|_| Err(Error::internal(anyhow::anyhow!("an operation panicked"))));
+            let ran = ran
+                .unwrap_or_else(|_| Err(Error::internal(anyhow::anyhow!("an operation panicked"))));
             if let Some(key) = key {
                 journal.flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             }
@@ -185,7 +198,7 @@ impl Journal {
                 Remembered::Nothing(version) => version,
             },
         };
-        let _turn = match order.change.queue() {
+        let turn = match order.change.queue() {
             None => None,
             Some(account) => {
                 let turn = tokio::time::timeout(order.endpoint.call_timeout(), order.endpoint.turn(account));
@@ -197,11 +210,19 @@ impl Journal {
             match self.attempt(&order, &id, attempt, known).await {
                 Ok(Step::Settled(answer)) => return Ok(Settled { answer, replayed: false }),
                 Ok(Step::Pending(answer, subject, after)) => {
-                    let answer = self.await_pending(order.endpoint.id(), subject, after, answer).await;
+                    // The polls need the turn.
+                    drop(turn);
+                    let answer =
+                        self.await_pending(order.endpoint.id(), subject, after, answer).await;
                     return Ok(Settled { answer, replayed: false });
                 }
                 Err(Attempted::Conflict(error)) => {
-                    tracing::debug!(operation = id, attempt, ?error, "ran into another change; running again");
+                    tracing::debug!(
+                        operation = id,
+                        attempt,
+                        ?error,
+                        "ran into another change; running again"
+                    );
                     metrics::counter!("operation_conflicts_total", "endpoint" => order.endpoint.id().to_owned())
                         .increment(1);
                 }
@@ -224,7 +245,8 @@ impl Journal {
         if record.fingerprint != order.fingerprint {
             return Err(reused(request_id));
         }
-        metrics::counter!("operation_replays_total", "endpoint" => order.endpoint.id().to_owned()).increment(1);
+        metrics::counter!("operation_replays_total", "endpoint" => order.endpoint.id().to_owned())
+            .increment(1);
         let place = place(order.endpoint.id(), kind.texts().name, request_id);
         let answer = self.sealer.open(&place, &record.answer).map_err(Error::internal)?;
         let answer = serde_json::from_slice(&answer).map_err(Error::internal)?;
@@ -258,17 +280,21 @@ impl Journal {
         }
         let context = OperationContext { id: id.to_owned(), attempt, token: None };
         let change = order.change.clone();
-        let called = endpoint.call(kind, Some(context), |adapter, store| change.call(adapter, store).boxed());
+        let called = endpoint
+            .call(kind, Some(context), |adapter, store| change.call(adapter, store).boxed());
         let Called { answer, kv } = called.await?;
         let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
         tx.conditions.extend(conditions);
         let (answer, pending) = match answer {
-            Err(failure) if failure.retryable => return Ok(Step::Settled(Answer::refused(kind, &failure)?)),
+            Err(failure) if failure.retryable => {
+                return Ok(Step::Settled(Answer::refused(kind, &failure)?));
+            }
             Err(failure) => (Answer::refused(kind, &failure)?, None),
             Ok(Outcome::Done(done)) => {
                 tx.operations = writes;
-                if let Some(blocker) = &cancelled {
-                    self.cancel(endpoint, blocker, subject.as_deref(), &mut tx)?;
+                if let (Some(blocker), Some(subject)) = (&cancelled, &subject) {
+                    self.cancel(endpoint, blocker, &mut tx)?;
+                    tx.operations.push(Operation::Delete(pending_key(endpoint.id(), subject)));
                 }
                 let answer = Answer::done(kind, &done)?;
                 let mut effects = Effects::new(&*self.store, endpoint.id(), tx);
@@ -278,6 +304,9 @@ impl Journal {
             }
             Ok(Outcome::Pending { token, poll_after, instance }) => {
                 tx.operations = writes;
+                if let Some(blocker) = &cancelled {
+                    self.cancel(endpoint, blocker, &mut tx)?;
+                }
                 let (settled, subject, after);
                 (tx, settled, subject, after) =
                     self.begin_pending(order, id, tx, token, poll_after, instance).await?;
@@ -288,7 +317,13 @@ impl Journal {
         if let Some(request_id) = &order.request_id {
             let name = kind.texts().name;
             tx.conditions.push(unchanged(operation_key(endpoint.id(), name, request_id), known));
-            tx.operations.push(self.remember(endpoint.id(), name, request_id, &order.fingerprint, &answer)?);
+            tx.operations.push(self.remember(
+                endpoint.id(),
+                name,
+                request_id,
+                &order.fingerprint,
+                &answer,
+            )?);
         }
         let audit = AuditRow::new(
             endpoint,
@@ -316,9 +351,12 @@ impl Journal {
         answer: &Answer,
     ) -> Result<Operation> {
         let plain = serde_json::to_vec(answer).map_err(Error::internal)?;
-        let sealed =
-            self.sealer.seal(&place(endpoint, change, request_id), &plain).map_err(Error::internal)?;
-        let record = OperationRecord { fingerprint: fingerprint.to_owned(), at_s: now_s(), answer: sealed };
+        let sealed = self
+            .sealer
+            .seal(&place(endpoint, change, request_id), &plain)
+            .map_err(Error::internal)?;
+        let record =
+            OperationRecord { fingerprint: fingerprint.to_owned(), at_s: now_s(), answer: sealed };
         Ok(put(operation_key(endpoint, change, request_id), &record)?)
     }
 }
@@ -365,17 +403,24 @@ fn place(endpoint: &str, change: &str, name: &str) -> String {
 /// the provider is found again.
 fn operation_id(order: &Order) -> String {
     let Some(request_id) = &order.request_id else { return Uuid::now_v7().to_string() };
-    let name = place(order.endpoint.id(), order.change.kind().texts().name, request_id) + &order.fingerprint;
+    let name = place(order.endpoint.id(), order.change.kind().texts().name, request_id)
+        + &order.fingerprint;
     Uuid::new_v5(&OPERATION_IDS, name.as_bytes()).to_string()
 }
 
 fn reused(request_id: &str) -> Error {
-    let text = format!("The request id `{}` was used before with another body. Nothing was done; use a new id for a new request.", request_id.escape_debug());
+    let text = format!(
+        "The request id `{}` was used before with another body. Nothing was done; use a new id for a new request.",
+        request_id.escape_debug()
+    );
     Error::new(ErrorCode::RequestIdReused, text)
 }
 
 fn still_pending(blocker: &PendingRecord) -> Error {
-    let text = format!("The provider has not finished {} yet. Try again when its status is no longer pending.", blocker.change);
+    let text = format!(
+        "The provider has not finished {} yet. Try again when its status is no longer pending.",
+        blocker.change
+    );
     let wait = Duration::from_millis(blocker.due_ms.saturating_sub(now_ms()));
     Error::new(ErrorCode::ResourcePending, text).retry_after(wait.max(Duration::from_secs(1)))
 }

@@ -3,8 +3,8 @@
 
 use crate::api;
 use crate::app::App;
-use crate::config::{Config, Flags};
 use crate::blobs::Blobs;
+use crate::config::{Config, Flags};
 use crate::model::OperationKind;
 use crate::plugin::Plugins;
 use crate::server;
@@ -67,8 +67,13 @@ impl Host {
         let (ready, started) = oneshot::channel();
         let task = tokio::spawn(async move {
             let stopped = stopped.map(|_| ());
-            server::run_until(config, api::bare(), |app, address| drop(ready.send((app.clone(), address))), stopped)
-                .await
+            server::run_until(
+                config,
+                api::bare(),
+                |app, address| drop(ready.send((app.clone(), address))),
+                stopped,
+            )
+            .await
         });
         match started.await {
             Ok((app, address)) => Ok(Host { address, app, stop, task }),
@@ -83,7 +88,12 @@ impl Host {
     }
 
     /// How long each of `count` calls of `account.get` takes without HTTP, admission included; sorted.
-    pub async fn calls(&self, endpoint: &str, account: &str, count: usize) -> anyhow::Result<Vec<Duration>> {
+    pub async fn calls(
+        &self,
+        endpoint: &str,
+        account: &str,
+        count: usize,
+    ) -> anyhow::Result<Vec<Duration>> {
         let endpoint = self.app.endpoints.get(endpoint).context("no such endpoint")?;
         let mut times = Vec::with_capacity(count);
         for _ in 0..count {
@@ -91,7 +101,8 @@ impl Host {
             let account = account.to_owned();
             let called = endpoint
                 .call(OperationKind::GetAccount, None, |adapter, store| {
-                    async move { adapter.cnsp_adapter_account().call_get(store, &account).await }.boxed()
+                    async move { adapter.cnsp_adapter_account().call_get(store, &account).await }
+                        .boxed()
                 })
                 .await;
             let called = called.map_err(|error| anyhow!("{error:?}"))?;
@@ -108,7 +119,8 @@ impl Host {
         let mut times = Vec::with_capacity(count);
         for _ in 0..count {
             let began = Instant::now();
-            let made = endpoint.call(OperationKind::GetAccount, None, |_, _| async { Ok(Ok(())) }.boxed());
+            let made =
+                endpoint.call(OperationKind::GetAccount, None, |_, _| async { Ok(Ok(())) }.boxed());
             made.await.map_err(|error| anyhow!("{error:?}"))?;
             times.push(began.elapsed());
         }

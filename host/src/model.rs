@@ -1,7 +1,10 @@
 //! The bodies of CNSP 1.0: one type is the JSON body, the record of `wit/types.wit` and the OpenAPI
 //! schema at once, so the three cannot drift apart. wasmtime's `with` mapping checks sizes against the
 //! WIT at compile time and names and types when a plugin is linked.
-#![allow(unreachable_pub, reason = "the generated bindings re-export these types, so they are `pub`")]
+#![allow(
+    unreachable_pub,
+    reason = "the generated bindings re-export these types, so they are `pub`"
+)]
 
 mod account;
 mod answer;
@@ -24,7 +27,6 @@ pub(crate) use self::change::{Change, Done, Outcome};
 pub use self::discovery::*;
 pub use self::failure::*;
 pub(crate) use self::operation::OperationKind;
-pub use self::json::{Json, OpenMap};
 pub use self::resource::*;
 pub use self::shared::*;
 pub use self::user::*;

@@ -96,15 +96,13 @@ impl Plugins {
         digest: Digest,
         component: &wasmtime::component::Component,
     ) -> anyhow::Result<Arc<Plugin>> {
-        let pre = self
-            .linker
-            .instantiate_pre(component)
-            .map_err(anyhow::Error::from)
-            .context("the component imports something that the contract cnsp:adapter@1.0.0 does not offer")?;
+        let pre = self.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
+            "the component imports something that the contract cnsp:adapter@1.0.0 does not offer",
+        )?;
         let pre = AdapterPre::new(pre)
             .map_err(anyhow::Error::from)
             .context("the component does not export the world `adapter` of cnsp:adapter@1.0.0")?;
-        let plugin = Arc::new(Plugin { digest: digest, pre });
+        let plugin = Arc::new(Plugin { digest, pre });
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, plugin.clone());
         Ok(plugin)
     }

@@ -70,9 +70,9 @@ pub(crate) async fn run_until(
     let store = open_store(&config)?;
     let blobs = Arc::new(Blobs::open(&config.data)?);
     let app = App::start(config.clone(), store.clone(), blobs.clone(), recorder()?).await?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; is another program there?", config.listen))?;
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}; is another program there?", config.listen)
+    })?;
     let control = control::serve(app.clone(), blobs)?;
     ready(&app, listener.local_addr()?);
     let served = accept(&app, beside, listener, stop).await;

@@ -1,8 +1,11 @@
 //! `/account`. (CNSP 1.0, Account / Users Management.)
 
 use super::call::{Call, Stop};
+use super::openapi::{params, schemas};
 use super::read::{ask, ask_all, from_endpoint};
-use crate::model::{AccountInfo, Answer, OperationKind, Page};
+use crate::model::{
+    AccountInfo, Answer, CreateAccount, DeleteAccount, OperationKind, Page, UpdateAccount,
+};
 use axum::body::Body;
 use axum::extract::Request;
 use futures_util::FutureExt;
@@ -21,25 +24,66 @@ struct ListedAccounts {
 }
 
 /// Create Account
-#[utoipa::path(post, path = "/account", tag = "account")]
+///
+/// Creates an account at one provider, with its first user. The answer has the provider's id of it,
+/// `provideraccountid`; send that, or your `accountid`, wherever this account is meant. Without a `password`
+/// the provider makes one.
+#[utoipa::path(
+    post,
+    path = "/account",
+    tag = "account",
+    params(params::Common, params::Repeatable),
+    request_body = CreateAccount,
+    responses((status = 200, description = "The account is created.", body = schemas::AccountChanged))
+)]
 pub(super) async fn create_account(call: Call, request: Request) -> Response<Body> {
     call.change(OperationKind::CreateAccount, request).await
 }
 
 /// Update Account
-#[utoipa::path(put, path = "/account", tag = "account")]
+///
+/// Changes what is sent; a field or attribute that is absent stays as it is. `requestor` says which account.
+#[utoipa::path(
+    put,
+    path = "/account",
+    tag = "account",
+    params(params::Common, params::Repeatable),
+    request_body = UpdateAccount,
+    responses((status = 200, description = "The account is changed.", body = schemas::AccountChanged))
+)]
 pub(super) async fn update_account(call: Call, request: Request) -> Response<Body> {
     call.change(OperationKind::UpdateAccount, request).await
 }
 
 /// Delete Account
-#[utoipa::path(delete, path = "/account", tag = "account")]
+///
+/// `requestor` says which account. Where a proxy drops the body of a DELETE, send the fields of `requestor`
+/// in the query and no body.
+#[utoipa::path(
+    delete,
+    path = "/account",
+    tag = "account",
+    params(params::Common, params::Repeatable, params::RequestorInQuery),
+    request_body = DeleteAccount,
+    responses((status = 200, description = "The account is deleted.", body = schemas::AccountChanged))
+)]
 pub(super) async fn delete_account(call: Call, request: Request) -> Response<Body> {
     call.delete(OperationKind::DeleteAccount, request).await
 }
 
 /// Get an Account
-#[utoipa::path(get, path = "/account/{id}", tag = "account")]
+///
+/// The provider's id and yours are both understood.
+#[utoipa::path(
+    get,
+    path = "/account/{id}",
+    tag = "account",
+    params(
+        ("id" = String, Path, description = "A `provideraccountid` or an `accountid`.", example = "acc-5f0c2a"),
+        params::Common
+    ),
+    responses((status = 200, description = "The account.", body = schemas::AccountFound))
+)]
 pub(super) async fn get_account(call: Call) -> Response<Body> {
     let kind = OperationKind::GetAccount;
     let got = async {
@@ -55,7 +99,16 @@ pub(super) async fn get_account(call: Call) -> Response<Body> {
 }
 
 /// Get All Accounts
-#[utoipa::path(get, path = "/account", tag = "account")]
+///
+/// Without a chosen endpoint, all endpoints that you may use are asked; each account then says its `endpoint`,
+/// and `partial` lists the endpoints that failed. Pages need one endpoint.
+#[utoipa::path(
+    get,
+    path = "/account",
+    tag = "account",
+    params(params::Common, params::Paging),
+    responses((status = 200, description = "The accounts.", body = schemas::AccountsListed))
+)]
 pub(super) async fn list_accounts(call: Call) -> Response<Body> {
     let kind = OperationKind::ListAccounts;
     let mut next = None;

@@ -1,6 +1,7 @@
 //! `/billing`. (CNSP 1.0, Billing.)
 
 use super::call::{Call, Stop};
+use super::openapi::{params, schemas};
 use super::read::ask;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
@@ -20,9 +21,25 @@ const RECORD_COUNT_MAX: usize = 50_000;
 
 /// Usage feed of an account, a subscription or an instance
 ///
-/// What the id stands for decides. (Contract A3.) The window is half open; without one it is the current
-/// month. (Contract A4.)
-#[utoipa::path(get, path = "/billing/{id}", tag = "billing")]
+/// CNSP has one path for the three: what the id stands for decides, never how it looks. An id that the host
+/// does not know is asked for as an instance, a subscription, then an account. One that is more than one of
+/// them is 400 `AMBIGUOUS`; `kind` decides then. The records of an instance have no `subscriptionid`.
+///
+/// The window is half open: its start belongs to it, its end does not. Without one it is the current calendar
+/// month in UTC. `partial` is true while the provider has more to come for the window: do not close the books.
+#[utoipa::path(
+    get,
+    path = "/billing/{id}",
+    tag = "billing",
+    params(
+        ("id" = String, Path, description = "Of an account, a subscription or an instance.", example = "acc-5f0c2a"),
+        params::OfBillingKind,
+        params::UsageWindow,
+        params::Common,
+        params::Paging
+    ),
+    responses((status = 200, description = "What was used.", body = schemas::UsageFound))
+)]
 pub(super) async fn get_usage(call: Call) -> Response<Body> {
     let kind = OperationKind::Usage;
     let mut next = None;
@@ -61,7 +78,8 @@ fn not_found(id: &str) -> Error {
 /// What an id may stand for, in the order in which the plugin is asked.
 fn scopes(known: &IdRecord, id: &str, wanted: Option<&str>) -> Result<Vec<BillingScope>> {
     let instance = BillingScope::Instance(known.instance.clone().unwrap_or_else(|| id.to_owned()));
-    let subscription = BillingScope::Subscription(known.subscription.clone().unwrap_or_else(|| id.to_owned()));
+    let subscription =
+        BillingScope::Subscription(known.subscription.clone().unwrap_or_else(|| id.to_owned()));
     let account = BillingScope::Account(known.account.clone().unwrap_or_else(|| id.to_owned()));
     let of = [
         ("instance", known.instance.is_some(), instance),
@@ -69,11 +87,19 @@ fn scopes(known: &IdRecord, id: &str, wanted: Option<&str>) -> Result<Vec<Billin
         ("account", known.account.is_some(), account),
     ];
     if let Some(wanted) = wanted {
-        return Ok(of.into_iter().filter(|(name, ..)| *name == wanted).map(|(.., scope)| scope).collect());
+        return Ok(of
+            .into_iter()
+            .filter(|(name, ..)| *name == wanted)
+            .map(|(.., scope)| scope)
+            .collect());
     }
-    let names: Vec<&str> = of.iter().filter(|(_, known, _)| *known).map(|(name, ..)| *name).collect();
+    let names: Vec<&str> =
+        of.iter().filter(|(_, known, _)| *known).map(|(name, ..)| *name).collect();
     if names.len() > 1 {
-        let text = format!("`{id}` is more than one thing ({}): say which with `?kind=`.", names.join(", "));
+        let text = format!(
+            "`{id}` is more than one thing ({}): say which with `?kind=`.",
+            names.join(", ")
+        );
         return Err(Error::new(ErrorCode::Ambiguous, text));
     }
     let any = names.is_empty();
@@ -92,7 +118,11 @@ fn window(call: &Call) -> Result<Window> {
     let (start, end) = match (parse("usage_start_time")?, parse("usage_end_time")?) {
         (Some(start), Some(end)) => (start, end),
         (None, None) => this_month().map_err(Error::internal)?,
-        _ => return Err(Error::invalid("Send both `usage_start_time` and `usage_end_time`, or neither.")),
+        _ => {
+            return Err(Error::invalid(
+                "Send both `usage_start_time` and `usage_end_time`, or neither.",
+            ));
+        }
     };
     if start >= end {
         return Err(Error::invalid("`usage_start_time` has to be before `usage_end_time`."));
@@ -124,10 +154,14 @@ async fn usage(
     let mut all: Option<UsageFeed> = None;
     for _ in 0..PAGE_COUNT_MAX {
         let (asked, window, part) = (scope.clone(), window.clone(), page.clone());
-        let feed = ask(endpoint, OperationKind::Usage, |adapter, store| {
-            async move { adapter.cnsp_adapter_billing().call_usage(store, &asked, &window, &part).await }.boxed()
-        })
-        .await?;
+        let feed =
+            ask(endpoint, OperationKind::Usage, |adapter, store| {
+                async move {
+                    adapter.cnsp_adapter_billing().call_usage(store, &asked, &window, &part).await
+                }
+                .boxed()
+            })
+            .await?;
         let next = feed.next.clone();
         let feed = match all.take() {
             None => feed,
@@ -152,6 +186,8 @@ async fn usage(
         all = Some(feed);
         page.after = next;
     }
-    let text = format!("The usage has more than {RECORD_COUNT_MAX} records: ask for a shorter window, or for pages with `?limit=`.");
+    let text = format!(
+        "The usage has more than {RECORD_COUNT_MAX} records: ask for a shorter window, or for pages with `?limit=`."
+    );
     Err(Error::new(ErrorCode::TooLarge, text).into())
 }

@@ -53,7 +53,8 @@ impl From<Error> for Stop {
 
 fn header<'a>(parts: &'a Parts, name: &str) -> Result<Option<&'a str>> {
     let Some(value) = parts.headers.get(name) else { return Ok(None) };
-    let text = value.to_str().map_err(|_| Error::invalid(format!("The header `{name}` is not text.")))?;
+    let text =
+        value.to_str().map_err(|_| Error::invalid(format!("The header `{name}` is not text.")))?;
     Ok(Some(text))
 }
 
@@ -101,16 +102,17 @@ impl Call {
     pub(super) fn id(&self) -> Result<String> {
         match &self.path_id {
             Some(id) if is_id(id) => Ok(id.clone()),
-            _ => Err(Error::invalid("An id in the path has 1 to 200 bytes and no control characters.")),
+            _ => Err(Error::invalid(
+                "An id in the path has 1 to 200 bytes and no control characters.",
+            )),
         }
     }
 
     /// Every endpoint that the caller may use.
     pub(super) fn endpoints(&self) -> Vec<Arc<Endpoint>> {
         let all = self.app.endpoints.all();
-        let usable = |endpoint: &&Arc<Endpoint>| {
-            self.caller.may_use(endpoint.id(), &endpoint.record.vendor)
-        };
+        let usable =
+            |endpoint: &&Arc<Endpoint>| self.caller.may_use(endpoint.id(), &endpoint.record.vendor);
         all.values().filter(usable).cloned().collect()
     }
 
@@ -123,7 +125,8 @@ impl Call {
             Some(endpoint) => Ok(Some(endpoint)),
             // Whether an endpoint that is not the caller's exists is none of its business.
             None => {
-                let text = format!("You may use no endpoint `{}`. {}", id.escape_debug(), self.choices());
+                let text =
+                    format!("You may use no endpoint `{}`. {}", id.escape_debug(), self.choices());
                 Err(Error::new(ErrorCode::NotFound, text))
             }
         }
@@ -174,7 +177,9 @@ impl Call {
         for fresh in [false, true] {
             let mut sellers = Vec::new();
             for endpoint in usable {
-                if fresh && let Err(Stop::Failed(error)) = super::catalog::refresh(&self.app, endpoint).await
+                if fresh
+                    && let Err(Stop::Failed(error)) =
+                        super::catalog::refresh(&self.app, endpoint).await
                 {
                     envelope::log(&error);
                 }
@@ -199,7 +204,11 @@ impl Call {
     }
 
     /// Closes a call: the answer as CNSP's envelope.
-    pub(super) fn finish(&self, kind: OperationKind, result: Result<Answer, Stop>) -> Response<Body> {
+    pub(super) fn finish(
+        &self,
+        kind: OperationKind,
+        result: Result<Answer, Stop>,
+    ) -> Response<Body> {
         let result = match result {
             Ok(answer) => Ok(answer),
             Err(Stop::Refused(failure)) => Answer::refused(kind, &failure),

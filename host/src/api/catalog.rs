@@ -1,6 +1,7 @@
 //! `/catalog`. (CNSP 1.0, Catalog.)
 
 use super::call::{Call, Stop};
+use super::openapi::{params, schemas};
 use super::read::{Items, ask_all, from_endpoint};
 use crate::app::App;
 use crate::endpoints::Endpoint;
@@ -21,7 +22,20 @@ struct ListedOfferings {
 }
 
 /// Retrieve all offerings
-#[utoipa::path(get, path = "/catalog", tag = "catalog")]
+///
+/// Without a chosen endpoint, all endpoints that you may use are asked; each offering then says its `endpoint`,
+/// and `partial` lists the endpoints that failed. Pages need one endpoint.
+///
+/// `sellprice` is what the customer pays, `costprice` what the marketplace pays, `erpprice` what the provider
+/// recommends. Amounts are decimals as text. A tier whose `endingvalue` is null has no end. `description` is
+/// HTML: whoever shows it has to sanitise it.
+#[utoipa::path(
+    get,
+    path = "/catalog",
+    tag = "catalog",
+    params(params::Common, params::Paging),
+    responses((status = 200, description = "What can be bought.", body = schemas::CatalogListed))
+)]
 pub(super) async fn list_catalog(call: Call) -> Response<Body> {
     let kind = OperationKind::ListCatalog;
     let mut next = None;
@@ -73,7 +87,14 @@ async fn list(app: &App, endpoint: &Endpoint, page: &Page) -> Result<Items<Offer
     let mut new = Vec::new();
     for offering in &listed.items {
         let sku = offering.parameters.sku.as_str();
-        if is_id(sku) && app.store.get(&offering_key(endpoint.id(), sku)).await.map_err(crate::error::Error::from)?.is_none() {
+        if is_id(sku)
+            && app
+                .store
+                .get(&offering_key(endpoint.id(), sku))
+                .await
+                .map_err(crate::error::Error::from)?
+                .is_none()
+        {
             new.push(Operation::Put(offering_key(endpoint.id(), sku), Bytes::from_static(b"{}")));
         }
     }

@@ -18,7 +18,10 @@ impl Call {
     async fn object(&self, request: Request) -> Result<Map<String, Value>> {
         let limits = &self.app.config.http;
         let too_large = || {
-            let text = format!("The body is larger than the {} bytes that it may have.", limits.body_bytes_max);
+            let text = format!(
+                "The body is larger than the {} bytes that it may have.",
+                limits.body_bytes_max
+            );
             Error::new(ErrorCode::TooLarge, text)
         };
         let announced = request.headers().get(http::header::CONTENT_LENGTH);
@@ -34,13 +37,17 @@ impl Call {
                 return Err(Error::new(ErrorCode::RequestTimeout, text));
             }
             Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(error)) => return Err(Error::invalid(format!("The body was cut short: {error}."))),
+            Ok(Err(error)) => {
+                return Err(Error::invalid(format!("The body was cut short: {error}.")));
+            }
             Ok(Ok(body)) => body.to_bytes(),
         };
         if body.is_empty() {
             return Ok(Map::new());
         }
-        let invalid = |error: serde_json::Error| Error::invalid(format!("The body is not valid JSON: {error}."));
+        let invalid = |error: serde_json::Error| {
+            Error::invalid(format!("The body is not valid JSON: {error}."))
+        };
         json::check_strict(&body).map_err(invalid)?;
         match serde_json::from_slice(&body).map_err(invalid)? {
             Value::Object(object) => Ok(object),
@@ -81,7 +88,9 @@ impl Call {
     /// Runs a deletion. Some proxies drop the body of a DELETE, so the query does as well. (Contract A10.)
     pub(super) async fn delete(&self, kind: OperationKind, request: Request) -> Response<Body> {
         match self.object(request).await {
-            Ok(object) if object.is_empty() => self.change_with(kind, from_query(&self.query)).await,
+            Ok(object) if object.is_empty() => {
+                self.change_with(kind, from_query(&self.query)).await
+            }
             Ok(object) => self.change_with(kind, object).await,
             Err(error) => self.finish(kind, Err(error.into())),
         }
@@ -90,7 +99,8 @@ impl Call {
     async fn change_with(&self, kind: OperationKind, object: Map<String, Value>) -> Response<Body> {
         let ran = self.order(kind, object).await;
         let replayed = matches!(&ran, Ok(settled) if settled.replayed);
-        let mut response = self.finish(kind, ran.map(|settled| settled.answer).map_err(Stop::Failed));
+        let mut response =
+            self.finish(kind, ran.map(|settled| settled.answer).map_err(Stop::Failed));
         if replayed {
             response.headers_mut().insert("idempotent-replayed", HeaderValue::from_static("true"));
         }
@@ -131,7 +141,10 @@ impl Call {
         let ids: Vec<&str> = ids.into_iter().flatten().collect();
         if let Some(id) = ids.iter().find(|id| !is_id(id)) {
             let shown: String = id.chars().take(40).collect();
-            let text = format!("`{}` cannot be an id: one has 1 to 200 bytes and no control characters.", shown.escape_debug());
+            let text = format!(
+                "`{}` cannot be an id: one has 1 to 200 bytes and no control characters.",
+                shown.escape_debug()
+            );
             return Err(Error::invalid(text));
         }
         check_subject(&change)?;
@@ -142,20 +155,27 @@ impl Call {
             self.check_action(&endpoint, &request.action).await?;
         }
         let caller = self.caller.name.clone();
-        self.app.journal.run(Order { endpoint, caller, change, body, fingerprint, request_id }).await
+        self.app
+            .journal
+            .run(Order { endpoint, caller, change, body, fingerprint, request_id })
+            .await
     }
 
     fn request_id(&self, change: &Change) -> Result<Option<String>> {
         let id = match (change.requestid(), self.idempotency_key.as_deref()) {
             (Some(body), Some(header)) if body != header => {
-                return Err(Error::invalid("`requestid` and the header Idempotency-Key differ: send one."));
+                return Err(Error::invalid(
+                    "`requestid` and the header Idempotency-Key differ: send one.",
+                ));
             }
             (Some(id), _) | (None, Some(id)) => id,
             (None, None) => return Ok(None),
         };
         match is_id(id) {
             true => Ok(Some(id.to_owned())),
-            false => Err(Error::invalid("A request id has 1 to 200 bytes and no control characters.")),
+            false => {
+                Err(Error::invalid("A request id has 1 to 200 bytes and no control characters."))
+            }
         }
     }
 
@@ -165,8 +185,11 @@ impl Call {
         match self.app.store.free_ratio() {
             Ok(free) if free < least => {
                 let text = "The host's disk is nearly full, so it takes no changes. Reads go on. Try again later.";
-                let error = Error::new(ErrorCode::Overloaded, text).retry_after(Duration::from_secs(60));
-                Err(error.because(anyhow::anyhow!("{free:.3} of the disk is free and {least} has to be")))
+                let error =
+                    Error::new(ErrorCode::Overloaded, text).retry_after(Duration::from_secs(60));
+                Err(error.because(anyhow::anyhow!(
+                    "{free:.3} of the disk is free and {least} has to be"
+                )))
             }
             Ok(_) => Ok(()),
             Err(error) => Err(Error::internal(error)),
@@ -174,14 +197,20 @@ impl Call {
     }
 
     /// An action that CNSP does not name has to be one that discovery does. (Contract A9.)
-    async fn check_action(&self, endpoint: &crate::endpoints::Endpoint, action: &str) -> Result<()> {
+    async fn check_action(
+        &self,
+        endpoint: &crate::endpoints::Endpoint,
+        action: &str,
+    ) -> Result<()> {
         let described = endpoint
             .call(OperationKind::Describe, None, |adapter, store| {
                 async move { adapter.cnsp_adapter_discovery().call_describe(store).await }.boxed()
             })
             .await?;
         let actions = match described.answer {
-            Ok(description) => description.resources.into_iter().flat_map(|artifact| artifact.actions).collect(),
+            Ok(description) => {
+                description.resources.into_iter().flat_map(|artifact| artifact.actions).collect()
+            }
             Err(_) => Vec::new(),
         };
         match actions.iter().any(|known: &String| known == action) {
@@ -197,7 +226,11 @@ pub(super) fn unknown_action(action: &str, known: &[String]) -> Error {
     let mut known = known.to_vec();
     known.sort();
     known.dedup();
-    Error::invalid(format!("The action `{}` is not known. Known are: {}.", shown.escape_debug(), known.join(", ")))
+    Error::invalid(format!(
+        "The action `{}` is not known. Known are: {}.",
+        shown.escape_debug(),
+        known.join(", ")
+    ))
 }
 
 /// What a change needs to name, beyond what its types say.
@@ -208,7 +241,10 @@ fn check_subject(change: &Change) -> Result<()> {
         {
             "`requestor.provideraccountid` is missing: it says which account."
         }
-        Change::UpdateUser(_) | Change::DeleteUser(_) | Change::AssignSeat(_) | Change::RevokeSeat(_)
+        Change::UpdateUser(_)
+        | Change::DeleteUser(_)
+        | Change::AssignSeat(_)
+        | Change::RevokeSeat(_)
             if change.user().is_none() =>
         {
             "`requestor.userid` is missing: it says which user."

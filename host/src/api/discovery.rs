@@ -1,6 +1,7 @@
 //! `/discovery`. (CNSP 1.0, Service discovery API.)
 
 use super::call::{Call, Stop};
+use super::openapi::{params, schemas};
 use super::read::{ask, from_endpoint};
 use crate::endpoints::Endpoint;
 use crate::model::{Answer, Description, OperationKind};
@@ -10,14 +11,27 @@ use http::Response;
 use serde_json::{Map, Value, json};
 
 /// What the endpoint offers: states and actions per type
-#[utoipa::path(get, path = "/discovery", tag = "discovery")]
+///
+/// CNSP names this operation and leaves its shape open; this is the host's. Without a chosen endpoint, all
+/// endpoints that you may use are asked; each type then says its `endpoint`, and `partial` lists the endpoints
+/// that failed.
+///
+/// `actions` are what `action` of a request may be. `capabilities` are the operations that the provider has.
+#[utoipa::path(
+    get,
+    path = "/discovery",
+    tag = "discovery",
+    params(params::Common),
+    responses((status = 200, description = "What is offered.", body = schemas::Described))
+)]
 pub(super) async fn describe(call: Call) -> Response<Body> {
     let kind = OperationKind::Describe;
     let described: Result<Answer, Stop> = async {
         if let Some(endpoint) = call.named()? {
             return Ok(Answer::done(kind, &ask_one(&endpoint).await?)?);
         }
-        let everyone = call.ask_everyone(kind, |endpoint| async move { ask_one(&endpoint).await }).await;
+        let everyone =
+            call.ask_everyone(kind, |endpoint| async move { ask_one(&endpoint).await }).await;
         let mut resources = Vec::new();
         let mut endpoints = Vec::new();
         for (endpoint, description) in &everyone.answers {

@@ -25,7 +25,7 @@ fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::EndpointBusy => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::PluginFailed | ErrorCode::PluginAnswerInvalid => StatusCode::BAD_GATEWAY,
-        ErrorCode::Overloaded | ErrorCode::EndpointUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::PluginTimeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }
@@ -86,7 +86,9 @@ pub(super) fn response(answer: &Answer, always_200: bool) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = match respcode {
         // A 204 has no body, and CNSP's has one; 1xx and 3xx mean other things to HTTP. (Contract A14.)
-        200 | 201 | 400..=599 if !always_200 => StatusCode::from_u16(respcode).unwrap_or(StatusCode::OK),
+        200 | 201 | 400..=599 if !always_200 => {
+            StatusCode::from_u16(respcode).unwrap_or(StatusCode::OK)
+        }
         _ => StatusCode::OK,
     };
     let headers = response.headers_mut();

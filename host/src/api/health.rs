@@ -1,6 +1,7 @@
 //! `/health`. (CNSP 1.0, Health.)
 
 use super::call::{Call, Stop};
+use super::openapi::{params, schemas};
 use super::read::{ask, from_endpoint};
 use crate::endpoints::Endpoint;
 use crate::model::{Answer, HealthReport, OperationKind, nonsense};
@@ -13,7 +14,17 @@ use serde_json::{Map, Value};
 const STATUSES: [&str; 3] = ["down", "degraded", "ok"];
 
 /// The health of the endpoint
-#[utoipa::path(get, path = "/health", tag = "health")]
+///
+/// CNSP names this operation and leaves its shape open; this is the host's. `status` is `ok`, `degraded` or
+/// `down`. Without a chosen endpoint, all endpoints that you may use are asked; each check then says its
+/// `endpoint`, `partial` lists the endpoints that failed, and `status` is `degraded` if only some are well.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "health",
+    params(params::Common),
+    responses((status = 200, description = "How it is. Also when it is down.", body = schemas::HealthChecked))
+)]
 pub(super) async fn check_health(call: Call) -> Response<Body> {
     let kind = OperationKind::CheckHealth;
     let checked: Result<Answer, Stop> = async {
@@ -25,17 +36,19 @@ pub(super) async fn check_health(call: Call) -> Response<Body> {
         let mut checks = Vec::new();
         let mut worst = if everyone.partial() { 0 } else { STATUSES.len() - 1 };
         for (endpoint, report) in &everyone.answers {
-            worst = worst.min(STATUSES.iter().position(|status| *status == report.status).unwrap_or(0));
+            worst =
+                worst.min(STATUSES.iter().position(|status| *status == report.status).unwrap_or(0));
             for check in &report.checks {
                 checks.push(from_endpoint(kind, endpoint, check)?);
             }
         }
         // One endpoint that is down leaves the others usable.
-        let status = if worst == 0 && everyone.answers.iter().any(|(_, report)| report.status != "down") {
-            "degraded"
-        } else {
-            STATUSES.get(worst).copied().unwrap_or("down")
-        };
+        let status =
+            if worst == 0 && everyone.answers.iter().any(|(_, report)| report.status != "down") {
+                "degraded"
+            } else {
+                STATUSES.get(worst).copied().unwrap_or("down")
+            };
         let body = Map::from_iter([
             ("status".to_owned(), Value::from(status)),
             ("checks".to_owned(), Value::Array(checks)),
@@ -47,7 +60,16 @@ pub(super) async fn check_health(call: Call) -> Response<Body> {
 }
 
 /// The health of one resource
-#[utoipa::path(get, path = "/health/{id}", tag = "health")]
+#[utoipa::path(
+    get,
+    path = "/health/{id}",
+    tag = "health",
+    params(
+        ("id" = String, Path, description = "A `providerinstanceid`.", example = "ins-77aa01"),
+        params::Common
+    ),
+    responses((status = 200, description = "How it is. Also when it is down.", body = schemas::HealthChecked))
+)]
 pub(super) async fn check_resource_health(call: Call) -> Response<Body> {
     let kind = OperationKind::CheckHealth;
     let checked: Result<Answer, Stop> = async {
@@ -62,11 +84,16 @@ pub(super) async fn check_resource_health(call: Call) -> Response<Body> {
 async fn ask_one(endpoint: &Endpoint, instance: Option<String>) -> Result<HealthReport, Stop> {
     let kind = OperationKind::CheckHealth;
     let report = ask(endpoint, kind, |adapter, store| {
-        async move { adapter.cnsp_adapter_health().call_check(store, instance.as_deref()).await }.boxed()
+        async move { adapter.cnsp_adapter_health().call_check(store, instance.as_deref()).await }
+            .boxed()
     })
     .await?;
     if !STATUSES.contains(&report.status.as_str()) {
-        let text = format!("a health status is one of {}, not `{}`", STATUSES.join(", "), report.status.escape_debug());
+        let text = format!(
+            "a health status is one of {}, not `{}`",
+            STATUSES.join(", "),
+            report.status.escape_debug()
+        );
         return Err(nonsense(kind, &text).into());
     }
     Ok(report)

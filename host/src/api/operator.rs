@@ -4,27 +4,45 @@ use super::call::Call;
 use crate::app::App;
 use crate::error::{Error, ErrorCode};
 use crate::store::setup::Role;
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::routing::get;
 use http::{HeaderValue, Response, StatusCode, header};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-pub(super) fn router() -> Router<Arc<App>> {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+pub(super) fn router() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
 }
 
-/// That the process is alive. It asks nothing of anything, so that a slow disk does not look like a death.
+/// Whether the process is alive
+///
+/// It asks nothing of anything, so that a slow disk does not look like a death.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "operator",
+    security(()),
+    responses((status = 200, description = "It is.", body = String, example = json!("ok\n")))
+)]
 async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether the host takes calls now.
+/// Whether the host takes calls now
+///
+/// It does not while it stops, or while its disk is nearly full.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operator",
+    security(()),
+    responses(
+        (status = 200, description = "It does.", body = String, example = json!("ok\n")),
+        (status = 503, description = "It does not, and why.", body = String, example = json!("stopping\n"))
+    )
+)]
 async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
     let not = |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n"));
     if app.stopping.load(Ordering::Relaxed) {
@@ -39,10 +57,25 @@ async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, String) {
     }
 }
 
-/// Prometheus' text format, for operators and auditors.
+/// The host's metrics
+///
+/// In the text format of Prometheus, for the roles operator and auditor.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operator",
+    responses((
+        status = 200,
+        description = "The metrics as they are now.",
+        body = String,
+        content_type = "text/plain",
+        example = json!("http_request_seconds_count{method=\"GET\",path=\"/apiv1/catalog\",status=\"200\"} 12\n")
+    ))
+)]
 async fn metrics(call: Call) -> Response<Body> {
     if !matches!(call.caller.role, Role::Operator | Role::Auditor) {
-        return call.refuse(&Error::new(ErrorCode::Forbidden, "Metrics are for operators and auditors."));
+        return call
+            .refuse(&Error::new(ErrorCode::Forbidden, "Metrics are for operators and auditors."));
     }
     if let Some(pool) = call.app.plugins.pool() {
         metrics::gauge!("pool_instances").set(pool.instances as f64);

@@ -47,7 +47,8 @@ where
         &'a Adapter,
         &'a mut wasmtime::Store<CallState>,
         Page,
-    ) -> BoxFuture<'a, wasmtime::Result<Result<(Vec<T>, Option<String>), Failure>>>,
+    )
+        -> BoxFuture<'a, wasmtime::Result<Result<(Vec<T>, Option<String>), Failure>>>,
 {
     let mut items: Vec<T> = Vec::new();
     let mut after = page.after.clone();
@@ -76,7 +77,11 @@ impl Call {
             None => None,
             Some(text) => match text.parse::<u32>() {
                 Ok(limit @ 1..=LIMIT_MAX) => Some(limit),
-                _ => return Err(Error::invalid(format!("`limit` is a number from 1 to {LIMIT_MAX}."))),
+                _ => {
+                    return Err(Error::invalid(format!(
+                        "`limit` is a number from 1 to {LIMIT_MAX}."
+                    )));
+                }
             },
         };
         Ok(Page { limit, after: self.query.get("after").cloned() })
@@ -86,7 +91,9 @@ impl Call {
     pub(super) fn refuse_page(&self, page: &Page) -> Result<()> {
         match (page.limit, &page.after) {
             (None, None) => Ok(()),
-            _ => Err(Error::invalid("Paging needs one endpoint: call /endpoints/{endpoint}/apiv1/…, or send the header CNSP-Endpoint.")),
+            _ => Err(Error::invalid(
+                "Paging needs one endpoint: call /endpoints/{endpoint}/apiv1/…, or send the header CNSP-Endpoint.",
+            )),
         }
     }
 
@@ -189,5 +196,7 @@ pub(super) fn from_endpoint(
 /// Percent-encoding of everything that is not unreserved (RFC 3986, section 2.3).
 fn encode(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
 }

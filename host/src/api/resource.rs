@@ -2,10 +2,11 @@
 
 use super::call::{Call, Stop};
 use super::change::unknown_action;
+use super::openapi::{params, schemas};
 use super::read::{Items, ask, ask_all};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode};
-use crate::model::{Answer, OperationKind, Page, ResourceInfo};
+use crate::model::{Answer, CreateResource, DeleteResource, OperationKind, Page, ResourceInfo};
 use axum::body::Body;
 use axum::extract::Request;
 use futures_util::FutureExt;
@@ -23,13 +24,38 @@ struct ListedResources {
 }
 
 /// Create a Resource
-#[utoipa::path(post, path = "/resource", tag = "resource")]
+///
+/// Buys `sku` for the account that `requestor` names. `license` is taken for `licenseQuantity`. Send a
+/// `requestid`, so that a repeat does not buy twice. A `password` in the answer is answered this once, and in a
+/// repeat with the same request id.
+///
+/// `status` is `active`, or `pending` if the provider has not finished; read the resource to see it end.
+#[utoipa::path(
+    post,
+    path = "/resource",
+    tag = "resource",
+    params(params::Common, params::Repeatable),
+    request_body = CreateResource,
+    responses((status = 200, description = "The resource is created.", body = schemas::ResourceCreated))
+)]
 pub(super) async fn create_resource(call: Call, request: Request) -> Response<Body> {
     call.change(OperationKind::CreateResource, request).await
 }
 
 /// Update resource details, suspend, reactivate, or another action of the provider's
-#[utoipa::path(put, path = "/resource", tag = "resource")]
+///
+/// `action` decides: `update`, `update.suspend`, `update.reactivate`, or one that `/discovery` lists for the
+/// endpoint. Any other is 400 and names those that there are. `licenseQuantity` is taken for `license`.
+///
+/// To suspend and to reactivate have the `respcode` 204, and HTTP's 200.
+#[utoipa::path(
+    put,
+    path = "/resource",
+    tag = "resource",
+    params(params::Common, params::Repeatable),
+    request_body = schemas::ResourceChange,
+    responses((status = 200, description = "It is done.", body = schemas::ResourceChanged))
+)]
 pub(super) async fn update_resource(call: Call, request: Request) -> Response<Body> {
     let choose = |action: &str| match action {
         "update" => Ok(OperationKind::UpdateResource),
@@ -46,15 +72,40 @@ pub(super) async fn update_resource(call: Call, request: Request) -> Response<Bo
 }
 
 /// Delete a resource
-#[utoipa::path(delete, path = "/resource", tag = "resource")]
+///
+/// Where a proxy drops the body of a DELETE, send the same fields in the query and no body. A resource that is
+/// still being created can be deleted.
+#[utoipa::path(
+    delete,
+    path = "/resource",
+    tag = "resource",
+    params(params::Common, params::Repeatable, params::InstanceInQuery, params::RequestorInQuery),
+    request_body = DeleteResource,
+    responses((status = 200, description = "The resource is deleted.", body = schemas::ResourceChanged))
+)]
 pub(super) async fn delete_resource(call: Call, request: Request) -> Response<Body> {
     call.delete(OperationKind::DeleteResource, request).await
 }
 
 /// Get resource details, or all resources of an account
 ///
-/// The path is the same for both: what the id stands for decides. (Contract A2.)
-#[utoipa::path(get, path = "/resource/{id}", tag = "resource")]
+/// CNSP has one path for both: what the id stands for decides, never how it looks. An id that the host does not
+/// know is asked for as an instance, then as an account. One that is both is 400 `AMBIGUOUS`; `kind` decides
+/// then.
+///
+/// `status` is `pending`, `active`, `suspended` or `cancel`.
+#[utoipa::path(
+    get,
+    path = "/resource/{id}",
+    tag = "resource",
+    params(
+        ("id" = String, Path, description = "A `providerinstanceid`, or an account's id.", example = "ins-77aa01"),
+        params::OfResourceKind,
+        params::Common,
+        params::Paging
+    ),
+    responses((status = 200, description = "The resource, or the resources.", body = schemas::ResourceFound))
+)]
 pub(super) async fn get_resource(call: Call) -> Response<Body> {
     let mut kind = OperationKind::GetResource;
     let mut next = None;
@@ -72,7 +123,7 @@ pub(super) async fn get_resource(call: Call) -> Response<Body> {
                 return Err(Error::new(ErrorCode::Ambiguous, text).into());
             }
             (Some("instance"), ..) | (None, true, false) => {
-                Found::Resource(get(&call, &endpoint, instance).await?)
+                Found::Resource(get(&call, &endpoint, instance).await?.into())
             }
             (Some(_), ..) | (None, false, true) => {
                 kind = OperationKind::ListResources;
@@ -91,11 +142,11 @@ pub(super) async fn get_resource(call: Call) -> Response<Body> {
                         Err(stop) => return Err(stop),
                     }
                 }
-                resource => Found::Resource(resource?),
+                resource => Found::Resource(resource?.into()),
             },
         };
         Ok(match found {
-            Found::Resource(resourceinfo) => Answer::done(kind, &GotResource { resourceinfo })?,
+            Found::Resource(resourceinfo) => Answer::done(kind, &GotResource { resourceinfo: *resourceinfo })?,
             Found::Resources(resources) => {
                 next = resources.next;
                 Answer::done(kind, &ListedResources { resources: resources.items })?
@@ -109,12 +160,16 @@ pub(super) async fn get_resource(call: Call) -> Response<Body> {
 }
 
 enum Found {
-    Resource(ResourceInfo),
+    Resource(Box<ResourceInfo>),
     Resources(Items<ResourceInfo>),
 }
 
 /// What the host still waits for is `pending`, whatever the provider says meanwhile.
-async fn mark_pending(call: &Call, endpoint: &Endpoint, resource: &mut ResourceInfo) -> Result<(), Stop> {
+async fn mark_pending(
+    call: &Call,
+    endpoint: &Endpoint,
+    resource: &mut ResourceInfo,
+) -> Result<(), Stop> {
     let instance = &resource.parameters.providerinstanceid;
     if call.app.journal.is_pending(endpoint.id(), instance).await? {
         resource.parameters.status = Some("pending".to_owned());
@@ -137,15 +192,17 @@ async fn list(
     account: String,
     page: &Page,
 ) -> Result<Items<ResourceInfo>, Stop> {
-    let mut resources = ask_all(endpoint, OperationKind::ListResources, page, |adapter, store, page| {
-        let account = account.clone();
-        async move {
-            let page = adapter.cnsp_adapter_resource().call_list(store, &account, &page).await?;
-            Ok(page.map(|page| (page.resources, page.next)))
-        }
-        .boxed()
-    })
-    .await?;
+    let mut resources =
+        ask_all(endpoint, OperationKind::ListResources, page, |adapter, store, page| {
+            let account = account.clone();
+            async move {
+                let page =
+                    adapter.cnsp_adapter_resource().call_list(store, &account, &page).await?;
+                Ok(page.map(|page| (page.resources, page.next)))
+            }
+            .boxed()
+        })
+        .await?;
     for resource in &mut resources.items {
         mark_pending(call, endpoint, resource).await?;
     }

@@ -26,7 +26,11 @@ fn request_id(request: &Request) -> HeaderValue {
     })
 }
 
-pub(super) async fn trace(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
+pub(super) async fn trace(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
     let began = Instant::now();
     let id = request_id(&request);
     let path = request.extensions().get::<MatchedPath>();
@@ -45,7 +49,9 @@ pub(super) async fn trace(State(app): State<Arc<App>>, request: Request, next: N
             Some(error) => refuse(&error),
             None => {
                 let ran = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-                ran.unwrap_or_else(|_| refuse(&Error::internal(anyhow::anyhow!("a handler panicked"))))
+                ran.unwrap_or_else(|_| {
+                    refuse(&Error::internal(anyhow::anyhow!("a handler panicked")))
+                })
             }
         }
     };
@@ -70,7 +76,8 @@ fn refuse(error: &Error) -> Response<Body> {
 
 fn too_many_headers(app: &App, request: &Request) -> Option<Error> {
     let limits = &app.config.http;
-    let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let bytes: usize =
+        request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let bytes = bytes + request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if request.headers().len() > limits.header_count_max || bytes > limits.header_bytes_max {
         let text = format!(

@@ -2,10 +2,13 @@
 
 use super::call::{Call, Stop};
 use super::change::unknown_action;
+use super::openapi::{params, schemas};
 use super::read::{Items, ask, ask_all};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode};
-use crate::model::{Answer, OperationKind, Page, UserInfo};
+use crate::model::{
+    Answer, ChangeSeat, CreateUser, DeleteUser, OperationKind, Page, UpdateUser, UserInfo,
+};
 use axum::body::Body;
 use axum::extract::Request;
 use futures_util::FutureExt;
@@ -23,25 +26,71 @@ struct ListedUsers {
 }
 
 /// Create User
-#[utoipa::path(post, path = "/account/user", tag = "account")]
+///
+/// Creates a user of the account that `requestor` names. You send no `userid`: the answer has it, and the
+/// provider's `provideruserid`. Without a `password` the provider makes one.
+#[utoipa::path(
+    post,
+    path = "/account/user",
+    tag = "account",
+    params(params::Common, params::Repeatable),
+    request_body = CreateUser,
+    responses(
+        (status = 201, description = "The user is created.", body = schemas::UserCreated),
+        (status = 200, description = "The provider has accepted it and not finished.", body = schemas::PendingAnswer)
+    )
+)]
 pub(super) async fn create_user(call: Call, request: Request) -> Response<Body> {
     call.change(OperationKind::CreateUser, request).await
 }
 
 /// Update user
-#[utoipa::path(put, path = "/account/user", tag = "account")]
+///
+/// `requestor.userid` is the user who is changed, not who asks. A field or attribute that is absent stays as it
+/// is. The email and the password cannot be changed here.
+#[utoipa::path(
+    put,
+    path = "/account/user",
+    tag = "account",
+    params(params::Common, params::Repeatable),
+    request_body = UpdateUser,
+    responses((status = 200, description = "The user is changed.", body = schemas::UserChanged))
+)]
 pub(super) async fn update_user(call: Call, request: Request) -> Response<Body> {
     call.change(OperationKind::UpdateUser, request).await
 }
 
 /// Delete User
-#[utoipa::path(delete, path = "/account/user", tag = "account")]
+///
+/// `requestor.userid` is the user who is deleted. Where a proxy drops the body of a DELETE, send the fields of
+/// `requestor` in the query and no body.
+#[utoipa::path(
+    delete,
+    path = "/account/user",
+    tag = "account",
+    params(params::Common, params::Repeatable, params::RequestorInQuery),
+    request_body = DeleteUser,
+    responses((status = 200, description = "The user is deleted.", body = schemas::UserChanged))
+)]
 pub(super) async fn delete_user(call: Call, request: Request) -> Response<Body> {
     call.delete(OperationKind::DeleteUser, request).await
 }
 
 /// Assign or revoke a resource
-#[utoipa::path(put, path = "/account/user/resource", tag = "account")]
+///
+/// `action` is `assign` or `revoke`; `requestor.userid` is the user who gets or loses the seat. What else the
+/// provider wants, a seat id for example, goes beside these fields.
+///
+/// Assigning a seat that the user has already is refused, as CNSP says, with 404. A repeat of the same request,
+/// with the same request id, is answered as the first time.
+#[utoipa::path(
+    put,
+    path = "/account/user/resource",
+    tag = "account",
+    params(params::Common, params::Repeatable),
+    request_body = ChangeSeat,
+    responses((status = 200, description = "The seat is given or taken.", body = schemas::SeatChanged))
+)]
 pub(super) async fn change_seat(call: Call, request: Request) -> Response<Body> {
     let choose = |action: &str| match action {
         "assign" => Ok(OperationKind::AssignSeat),
@@ -53,8 +102,20 @@ pub(super) async fn change_seat(call: Call, request: Request) -> Response<Body> 
 
 /// Get a user, or all users of an account
 ///
-/// The path is the same for both: what the id stands for decides. (Contract A1.)
-#[utoipa::path(get, path = "/account/user/{id}", tag = "account")]
+/// CNSP has one path for both: what the id stands for decides, never how it looks. An id that the host does not
+/// know is asked for as a user, then as an account. One that is both is 400 `AMBIGUOUS`; `kind` decides then.
+#[utoipa::path(
+    get,
+    path = "/account/user/{id}",
+    tag = "account",
+    params(
+        ("id" = String, Path, description = "The provider's id or yours, of a user or an account.", example = "u-91b3"),
+        params::OfUserKind,
+        params::Common,
+        params::Paging
+    ),
+    responses((status = 200, description = "The user, or the users.", body = schemas::UserFound))
+)]
 pub(super) async fn get_user(call: Call) -> Response<Body> {
     let mut kind = OperationKind::GetUser;
     let mut next = None;

@@ -47,7 +47,10 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     /// Connections are the endpoint's own: it never shares one with another.
-    #[expect(clippy::disallowed_methods, reason = "this is the room that opens sockets towards providers")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the room that opens sockets towards providers"
+    )]
     pub(crate) fn new(
         grants: Vec<HttpGrant>,
         secrets: BTreeMap<String, String>,
@@ -85,7 +88,8 @@ impl Outbound {
         let granted = grant.secrets.contains(name);
         let secret = self.secrets.get(name).filter(|_| granted);
         secret.map(String::as_str).ok_or_else(|| {
-            let message = format!("egress.denied: the secret `{name}` is not granted towards this host");
+            let message =
+                format!("egress.denied: the secret `{name}` is not granted towards this host");
             failed(1, message)
         })
     }
@@ -130,14 +134,16 @@ fn failed(code: u16, message: impl Into<String>) -> HttpError {
 
 impl CallState {
     fn prepare(&self, request: Request, effect: bool) -> Result<reqwest::Request, HttpError> {
-        let url = Url::parse(&request.url).map_err(|e| failed(5, format!("`{}`: {e}", request.url)))?;
+        let url =
+            Url::parse(&request.url).map_err(|e| failed(5, format!("`{}`: {e}", request.url)))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(failed(5, "a URL may not carry credentials; use `credential`"));
         }
         let outbound = &self.scope.outbound;
         let grant = outbound.grant(&url)?;
-        let method = Method::from_bytes(request.method.as_bytes())
-            .map_err(|_| failed(5, format!("`{}` is not a method", request.method.escape_debug())))?;
+        let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
+            failed(5, format!("`{}` is not a method", request.method.escape_debug()))
+        })?;
         if method == Method::CONNECT || (!effect && method == Method::TRACE) {
             return Err(failed(5, format!("{method} is not for adapters")));
         }
@@ -151,13 +157,16 @@ impl CallState {
         }
         let mut prepared = reqwest::Request::new(method, url);
         for Header { name, value } in &request.headers {
-            let name = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| failed(5, format!("`{}` is not a header name", name.escape_debug())))?;
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| {
+                failed(5, format!("`{}` is not a header name", name.escape_debug()))
+            })?;
             if OWN_HEADERS.contains(&name.as_str()) {
                 return Err(failed(5, format!("the header `{name}` is set by the host")));
             }
-            let mut value = HeaderValue::from_str(&outbound.reveal(grant, value)?)
-                .map_err(|_| failed(5, format!("the value of the header `{name}` is not allowed in HTTP")))?;
+            let mut value =
+                HeaderValue::from_str(&outbound.reveal(grant, value)?).map_err(|_| {
+                    failed(5, format!("the value of the header `{name}` is not allowed in HTTP"))
+                })?;
             value.set_sensitive(true);
             prepared.headers_mut().append(name, value);
         }
@@ -225,7 +234,10 @@ impl Host for CallState {
         let until = wanted.map_or(self.deadline, |wanted| wanted.min(self.deadline));
         let prepared = self.prepare(request, effect)?;
         let Some(client) = &scope.outbound.client else {
-            return Err(failed(1, "egress.denied: this endpoint has no grant; ask the operator to add one"));
+            return Err(failed(
+                1,
+                "egress.denied: this endpoint has no grant; ask the operator to add one",
+            ));
         };
         let exchange = exchange(client, prepared, scope.limits.http_body_bytes_max, effect);
         tokio::time::timeout_at(until, exchange).await.unwrap_or_else(|_| {
@@ -240,7 +252,12 @@ mod tests {
     use super::*;
 
     fn grant(host: &str) -> HttpGrant {
-        HttpGrant { scheme: Scheme::Https, host: host.into(), port: 443, secrets: Default::default() }
+        HttpGrant {
+            scheme: Scheme::Https,
+            host: host.into(),
+            port: 443,
+            secrets: Default::default(),
+        }
     }
 
     #[test]

@@ -66,8 +66,10 @@ impl Kv {
             Some(version) => Condition::Version(key, version),
             None => Condition::Absent(key),
         });
-        let ranges =
-            self.ranges.into_iter().map(|(range, fingerprint)| Condition::Range(range, fingerprint));
+        let ranges = self
+            .ranges
+            .into_iter()
+            .map(|(range, fingerprint)| Condition::Range(range, fingerprint));
         let writes = self.writes.into_iter().map(|(name, value)| {
             let key = key(endpoint, partition, &name);
             match value {
@@ -81,7 +83,10 @@ impl Kv {
     fn touch(&mut self, keys: usize, keys_max: usize) -> Result<(), KvError> {
         self.touched = self.touched.saturating_add(keys);
         if self.touched > keys_max {
-            return Err(refused(5, format!("one call may read or write {keys_max} keys, counting repeats")));
+            return Err(refused(
+                5,
+                format!("one call may read or write {keys_max} keys, counting repeats"),
+            ));
         }
         Ok(())
     }
@@ -93,9 +98,13 @@ impl Kv {
         limits: &CallLimits,
     ) -> Result<(), KvError> {
         if !self.in_operation {
-            return Err(refused(3, "keys can be written in an operation only, not while answering a read"));
+            return Err(refused(
+                3,
+                "keys can be written in an operation only, not while answering a read",
+            ));
         }
-        let size = |key: &str, value: &Option<Vec<u8>>| key.len() + value.as_ref().map_or(0, Vec::len);
+        let size =
+            |key: &str, value: &Option<Vec<u8>>| key.len() + value.as_ref().map_or(0, Vec::len);
         let before = self.writes.get(&key).map_or(0, |value| size(&key, value));
         let bytes = (self.write_bytes - before).saturating_add(size(&key, &value));
         if bytes > limits.kv_write_bytes_max {
@@ -114,7 +123,10 @@ impl Kv {
 
 fn check_key(key: &str) -> Result<(), KvError> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
-        return Err(refused(1, format!("a key has 1 to {KEY_BYTES_MAX} bytes, this one {}", key.len())));
+        return Err(refused(
+            1,
+            format!("a key has 1 to {KEY_BYTES_MAX} bytes, this one {}", key.len()),
+        ));
     }
     Ok(())
 }
@@ -122,7 +134,10 @@ fn check_key(key: &str) -> Result<(), KvError> {
 fn check_value(value: &[u8]) -> Result<(), KvError> {
     if value.len() > VALUE_BYTES_MAX {
         let length = value.len();
-        return Err(refused(1, format!("a value has at most {VALUE_BYTES_MAX} bytes, this one {length}")));
+        return Err(refused(
+            1,
+            format!("a value has at most {VALUE_BYTES_MAX} bytes, this one {length}"),
+        ));
     }
     Ok(())
 }
@@ -171,7 +186,9 @@ impl Host for CallState {
         after: Option<String>,
         limit: u32,
     ) -> Result<Vec<Entry>, KvError> {
-        if prefix.len() > KEY_BYTES_MAX || after.as_ref().is_some_and(|after| after.len() > KEY_BYTES_MAX) {
+        if prefix.len() > KEY_BYTES_MAX
+            || after.as_ref().is_some_and(|after| after.len() > KEY_BYTES_MAX)
+        {
             return Err(refused(1, format!("a prefix or a key has at most {KEY_BYTES_MAX} bytes")));
         }
         let limit = limit.clamp(1, LIST_COUNT_MAX) as usize;
@@ -195,7 +212,9 @@ impl Host for CallState {
             // The page reaches to its last key, or to the end of the prefix; own writes up to there join in.
             let mut found = BTreeMap::new();
             for (body, versioned) in page.entries {
-                let Some(name) = body.get(name_at..).and_then(|name| std::str::from_utf8(name).ok()) else {
+                let Some(name) =
+                    body.get(name_at..).and_then(|name| std::str::from_utf8(name).ok())
+                else {
                     continue;
                 };
                 found.insert(name.to_owned(), (versioned.value.to_vec(), versioned.version));

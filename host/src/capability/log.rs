@@ -55,11 +55,21 @@ impl log::Host for CallState {
         let fields = shown.trim_end();
         let operation = self.operation.as_ref().map(|operation| operation.id.as_str());
         match level {
-            Level::Trace => tracing::trace!(target: "plugin", endpoint, operation, fields, "{message}"),
-            Level::Debug => tracing::debug!(target: "plugin", endpoint, operation, fields, "{message}"),
-            Level::Info => tracing::info!(target: "plugin", endpoint, operation, fields, "{message}"),
-            Level::Warn => tracing::warn!(target: "plugin", endpoint, operation, fields, "{message}"),
-            Level::Error => tracing::error!(target: "plugin", endpoint, operation, fields, "{message}"),
+            Level::Trace => {
+                tracing::trace!(target: "plugin", endpoint, operation, fields, "{message}")
+            }
+            Level::Debug => {
+                tracing::debug!(target: "plugin", endpoint, operation, fields, "{message}")
+            }
+            Level::Info => {
+                tracing::info!(target: "plugin", endpoint, operation, fields, "{message}")
+            }
+            Level::Warn => {
+                tracing::warn!(target: "plugin", endpoint, operation, fields, "{message}")
+            }
+            Level::Error => {
+                tracing::error!(target: "plugin", endpoint, operation, fields, "{message}")
+            }
         }
     }
 }

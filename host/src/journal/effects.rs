@@ -4,8 +4,8 @@ use super::now_s;
 use crate::error::Result;
 use crate::model::{Change, Done, OperationKind, nonsense};
 use crate::store::customer::{
-    AccountRecord, ID_BYTES_MAX, IdRecord, ResourceRecord, SeatRecord, UserRecord, account_key, id_key,
-    resource_key, seat_key, user_key,
+    AccountRecord, ID_BYTES_MAX, IdRecord, ResourceRecord, SeatRecord, UserRecord, account_key,
+    id_key, resource_key, seat_key, user_key,
 };
 use crate::store::json::{put, read, unchanged};
 use crate::store::{Operation, Store, Tx};
@@ -45,7 +45,8 @@ impl<'a> Effects<'a> {
     async fn id(&mut self, id: &str) -> Result<&mut IdRecord> {
         if !self.ids.contains_key(id) {
             let found = read::<IdRecord>(self.store, &id_key(self.endpoint, id)).await?;
-            let entry = found.map_or_else(Default::default, |(record, version)| (record, Some(version)));
+            let entry =
+                found.map_or_else(Default::default, |(record, version)| (record, Some(version)));
             self.ids.insert(id.to_owned(), entry);
         }
         Ok(&mut self.ids.entry(id.to_owned()).or_default().0)
@@ -66,7 +67,9 @@ impl<'a> Effects<'a> {
                 self.id(&ids.accountid).await?.account = Some(account.clone());
             }
             (Change::DeleteAccount(_), Done::Account(ids)) => {
-                self.tx.operations.push(Operation::Delete(account_key(self.endpoint, &ids.provideraccountid)));
+                self.tx
+                    .operations
+                    .push(Operation::Delete(account_key(self.endpoint, &ids.provideraccountid)));
                 self.id(&ids.provideraccountid).await?.account = None;
                 self.id(&ids.accountid).await?.account = None;
             }
@@ -80,13 +83,16 @@ impl<'a> Effects<'a> {
                 self.id(&ids.userid).await?.user = Some(user.clone());
             }
             (Change::DeleteUser(_), Done::User(ids)) => {
-                self.tx.operations.push(Operation::Delete(user_key(self.endpoint, &ids.provideruserid)));
+                self.tx
+                    .operations
+                    .push(Operation::Delete(user_key(self.endpoint, &ids.provideruserid)));
                 self.id(&ids.provideruserid).await?.user = None;
                 self.id(&ids.userid).await?.user = None;
             }
             (Change::AssignSeat(request), Done::Seat(seat)) => {
                 if let Some(user) = change.user() {
-                    let record = SeatRecord { account: request.requestor.provideraccountid.clone() };
+                    let record =
+                        SeatRecord { account: request.requestor.provideraccountid.clone() };
                     let key = seat_key(self.endpoint, &seat.providerinstanceid, user);
                     self.tx.operations.push(put(key, &record)?);
                 }
@@ -99,7 +105,8 @@ impl<'a> Effects<'a> {
             }
             (Change::CreateResource(_), Done::Created(created)) => {
                 let subscription = created.subscriptionid.as_deref();
-                self.created(change, &created.providerinstanceid, subscription, &created.status).await?;
+                self.created(change, &created.providerinstanceid, subscription, &created.status)
+                    .await?;
             }
             (Change::UpdateResource(request), Done::Resource(_)) => {
                 let license = request.parameters.as_ref().and_then(|parameters| parameters.license);
@@ -147,7 +154,11 @@ impl<'a> Effects<'a> {
     }
 
     /// Changes the record of the changed instance, where there is one.
-    async fn resource(&mut self, change: &Change, edit: impl FnOnce(&mut ResourceRecord)) -> Result<()> {
+    async fn resource(
+        &mut self,
+        change: &Change,
+        edit: impl FnOnce(&mut ResourceRecord),
+    ) -> Result<()> {
         let Some(instance) = change.instance() else { return Ok(()) };
         let key = resource_key(self.endpoint, instance);
         let Some((mut record, version)) = read::<ResourceRecord>(self.store, &key).await? else {
@@ -167,13 +178,18 @@ fn check_ids(kind: OperationKind, done: &Done) -> Result<()> {
         Done::User(ids) => [Some(&ids.userid), Some(&ids.provideruserid)],
         Done::Seat(ids) => [Some(&ids.providerinstanceid), None],
         Done::Resource(ids) => [Some(&ids.providerinstanceid), None],
-        Done::Created(created) => [Some(&created.providerinstanceid), created.subscriptionid.as_deref()],
+        Done::Created(created) => {
+            [Some(&created.providerinstanceid), created.subscriptionid.as_deref()]
+        }
     };
     match ids.into_iter().flatten().find(|id| !is_id(id)) {
         None => Ok(()),
         Some(id) => Err(nonsense(
             kind,
-            &format!("an id has 1 to {ID_BYTES_MAX} bytes and no control characters, not `{}`", id.escape_debug()),
+            &format!(
+                "an id has 1 to {ID_BYTES_MAX} bytes and no control characters, not `{}`",
+                id.escape_debug()
+            ),
         )),
     }
 }
@@ -202,6 +218,15 @@ impl<'a> AuditRow<'a> {
     ) -> AuditRow<'a> {
         let plugin = endpoint.record.plugin.as_str();
         let endpoint = endpoint.id();
-        AuditRow { at_s: now_s(), endpoint, caller, operation, operation_id, request_id, plugin, respcode }
+        AuditRow {
+            at_s: now_s(),
+            endpoint,
+            caller,
+            operation,
+            operation_id,
+            request_id,
+            plugin,
+            respcode,
+        }
     }
 }

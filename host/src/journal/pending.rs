@@ -1,16 +1,17 @@
 //! Work that the provider has accepted and not finished: asked for until it is, across restarts.
 
 use super::{
-    AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN, given_up, now_ms, place,
+    AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN, given_up, now_ms,
+    place,
 };
 use crate::endpoints::Endpoint;
 use crate::error::{Error, Result};
-use crate::model::{Answer, Change, Failure, OperationKind, Outcome, nonsense};
+use crate::model::{Answer, Change, OperationKind, Outcome, nonsense};
 use crate::plugin::{Called, OperationContext};
 use crate::store::customer::ID_BYTES_MAX;
 use crate::store::json::{put, read, unchanged};
 use crate::store::operation::{PendingRecord, pending_key};
-use crate::store::{Operation, Range, Space, Store, StoreError, Tx};
+use crate::store::{Operation, Range, Space, Tx};
 use futures_util::FutureExt;
 use serde_json::json;
 use std::sync::Arc;
@@ -98,7 +99,10 @@ impl Journal {
         };
         let after = between(poll_after);
         let now = now_ms();
-        let body = self.sealer.seal(&place(endpoint, &subject, id), &order.body).map_err(Error::internal)?;
+        let body = self
+            .sealer
+            .seal(&place(endpoint, &subject, id), &order.body)
+            .map_err(Error::internal)?;
         let record = PendingRecord {
             operation: id.to_owned(),
             change: kind.texts().name.to_owned(),
@@ -172,7 +176,13 @@ impl Journal {
                     }
                     Err(error) => {
                         wait = (wait * 2).clamp(Duration::from_secs(1), BACKOFF_MAX);
-                        tracing::warn!(endpoint, subject, ?error, ?wait, "a poll failed; it is tried again");
+                        tracing::warn!(
+                            endpoint,
+                            subject,
+                            ?error,
+                            ?wait,
+                            "a poll failed; it is tried again"
+                        );
                     }
                 }
             }
@@ -229,12 +239,15 @@ impl Journal {
         let request = change.clone();
         let age = Duration::from_millis(now_ms().saturating_sub(record.began_ms));
         let too_old = age > Duration::from_secs(self.settings.pending_hours_max * 3600);
-        let called = endpoint.call(kind, Some(context), |adapter, store| request.call(adapter, store).boxed());
+        let called = endpoint
+            .call(kind, Some(context), |adapter, store| request.call(adapter, store).boxed());
         let called = match called.await {
             Err(error) if !too_old => return Err(error.into()),
             Err(_) => None,
             Ok(Called { answer: Err(failure), .. }) if failure.retryable && !too_old => {
-                let after = failure.retry_after_ms.map_or(BACKOFF_MAX.min(age), |ms| Duration::from_millis(ms.into()));
+                let after = failure
+                    .retry_after_ms
+                    .map_or(BACKOFF_MAX.min(age), |ms| Duration::from_millis(ms.into()));
                 return Ok(Polled::Again(between(after)));
             }
             Ok(called) => Some(called),
@@ -272,7 +285,10 @@ impl Journal {
             }
             _ => {
                 self.pending_failed(&mut effects, change, &record).await?;
-                let text = format!("The provider did not finish within {} hours. Look at the provider what has become of it.", self.settings.pending_hours_max);
+                let text = format!(
+                    "The provider did not finish within {} hours. Look at the provider what has become of it.",
+                    self.settings.pending_hours_max
+                );
                 given_up(kind, 504, "PENDING_TOO_LONG", &text)?
             }
         };
@@ -307,25 +323,25 @@ impl Journal {
         let request_id = record.request_id.as_deref();
         if let Some(request_id) = request_id {
             let id = endpoint.id();
-            tx.operations.push(self.remember(id, &record.change, request_id, &record.fingerprint, answer)?);
+            tx.operations.push(self.remember(
+                id,
+                &record.change,
+                request_id,
+                &record.fingerprint,
+                answer,
+            )?);
         }
         let (caller, id) = (&record.caller, &record.operation);
-        let audit = AuditRow::new(endpoint, caller, &record.change, id, request_id, answer.respcode);
+        let audit =
+            AuditRow::new(endpoint, caller, &record.change, id, request_id, answer.respcode);
         tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
         Ok(())
     }
 
     /// Adds to the commit of a deletion that it has cancelled a creation.
-    pub(super) fn cancel(
-        &self,
-        endpoint: &Endpoint,
-        record: &PendingRecord,
-        subject: Option<&str>,
-        tx: &mut Tx,
-    ) -> Result<()> {
-        let Some(subject) = subject else { return Ok(()) };
-        tx.operations.push(Operation::Delete(pending_key(endpoint.id(), subject)));
-        let text = "The creation was cancelled, by a deletion, before the provider had finished it.";
+    pub(super) fn cancel(&self, endpoint: &Endpoint, record: &PendingRecord, tx: &mut Tx) -> Result<()> {
+        let text =
+            "The creation was cancelled, by a deletion, before the provider had finished it.";
         let answer = given_up(OperationKind::CreateResource, 409, "OPERATION_CANCELLED", text)?;
         self.end_pending(endpoint, record, &answer, tx)
     }
@@ -334,6 +350,8 @@ impl Journal {
 fn check_token(kind: OperationKind, token: &str) -> Result<()> {
     match token.len() {
         1..=TOKEN_BYTES_MAX => Ok(()),
-        length => Err(nonsense(kind, &format!("a token has 1 to {TOKEN_BYTES_MAX} bytes, not {length}"))),
+        length => {
+            Err(nonsense(kind, &format!("a token has 1 to {TOKEN_BYTES_MAX} bytes, not {length}")))
+        }
     }
 }

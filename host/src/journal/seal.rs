@@ -28,8 +28,9 @@ impl Sealer {
 
     pub(super) fn open(&self, place: &str, sealed: &str) -> anyhow::Result<Vec<u8>> {
         let sealed = BASE64_STANDARD.decode(sealed)?;
-        let (nonce, cipher) =
-            sealed.split_at_checked(NONCE_BYTES).ok_or_else(|| anyhow!("sealed text is cut short"))?;
+        let (nonce, cipher) = sealed
+            .split_at_checked(NONCE_BYTES)
+            .ok_or_else(|| anyhow!("sealed text is cut short"))?;
         let nonce = XNonce::try_from(nonce)?;
         let payload = Payload { msg: cipher, aad: place.as_bytes() };
         self.0.decrypt(&nonce, payload).map_err(|_| {

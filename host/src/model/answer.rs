@@ -62,7 +62,9 @@ impl Answer {
             success: false,
             message: failure.message.clone().unwrap_or_else(usual),
             body: strict(kind, &body)?,
-            retry_after_ms: failure.retryable.then(|| failure.retry_after_ms.unwrap_or(1000).into()),
+            retry_after_ms: failure
+                .retryable
+                .then(|| failure.retry_after_ms.unwrap_or(1000).into()),
         })
     }
 
@@ -85,6 +87,8 @@ fn strict(kind: OperationKind, body: &impl Serialize) -> Result<String> {
 /// The plugin answered what the contract does not allow.
 pub(crate) fn nonsense(kind: OperationKind, what: &str) -> Error {
     let name = kind.texts().name;
-    let text = format!("The provider's adapter answered {name} with something that the contract does not allow. Its vendor has to mend it; the log has the details.");
+    let text = format!(
+        "The provider's adapter answered {name} with something that the contract does not allow. Its vendor has to mend it; the log has the details."
+    );
     Error::new(ErrorCode::PluginAnswerInvalid, text).because(anyhow::anyhow!("{name}: {what}"))
 }

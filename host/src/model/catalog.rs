@@ -1,7 +1,9 @@
 //! Offerings and their prices: CNSP 1.0, Catalog.
 
 use super::Decimal;
-use super::json::{OpenMap, decimal_number, decimal_text, one_or_zero, open_map, optional_decimal_number};
+use super::json::{
+    OpenMap, decimal_number, decimal_text, one_or_zero, open_map, optional_decimal_number,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use wasmtime::component::{ComponentType, Lift, Lower};

@@ -64,7 +64,11 @@ impl From<Pending> for Outcome {
 impl From<PendingResource> for Outcome {
     fn from(pending: PendingResource) -> Outcome {
         let poll_after = Duration::from_millis(pending.poll_after_ms.into());
-        Outcome::Pending { token: pending.token, poll_after, instance: Some(pending.providerinstanceid) }
+        Outcome::Pending {
+            token: pending.token,
+            poll_after,
+            instance: Some(pending.providerinstanceid),
+        }
     }
 }
 
@@ -163,7 +167,9 @@ impl Change {
                 self.queue().map(|account| format!("account/{account}"))
             }
             Change::CreateUser(request) => Some(format!("email/{}", request.email)),
-            Change::UpdateUser(_) | Change::DeleteUser(_) => self.user().map(|user| format!("user/{user}")),
+            Change::UpdateUser(_) | Change::DeleteUser(_) => {
+                self.user().map(|user| format!("user/{user}"))
+            }
             _ => None,
         }
     }
@@ -203,16 +209,28 @@ impl Change {
                 outcome!(user.call_revoke(store, &request).await?, ChangeSeatOutcome, Seat)
             }
             Change::CreateResource(request) => {
-                outcome!(resource.call_create(store, &request).await?, CreateResourceOutcome, Created)
+                outcome!(
+                    resource.call_create(store, &request).await?,
+                    CreateResourceOutcome,
+                    Created
+                )
             }
             Change::UpdateResource(request) => {
-                outcome!(resource.call_update(store, &request).await?, UpdateResourceOutcome, Resource)
+                outcome!(
+                    resource.call_update(store, &request).await?,
+                    UpdateResourceOutcome,
+                    Resource
+                )
             }
             Change::ActOnResource(request) => {
                 outcome!(resource.call_act(store, &request).await?, ActOnResourceOutcome, Resource)
             }
             Change::DeleteResource(request) => {
-                outcome!(resource.call_delete(store, &request).await?, DeleteResourceOutcome, Resource)
+                outcome!(
+                    resource.call_delete(store, &request).await?,
+                    DeleteResourceOutcome,
+                    Resource
+                )
             }
         })
     }

@@ -74,7 +74,8 @@ pub(crate) mod json_text {
 
 /// A decimal from a plugin, or why it is none. Exact: what cannot be held in 28 digits is refused.
 pub(crate) fn decimal(text: &str) -> Result<Decimal, String> {
-    Decimal::from_str_exact(text).map_err(|e| format!("`{}` is not a decimal: {e}", text.escape_debug()))
+    Decimal::from_str_exact(text)
+        .map_err(|e| format!("`{}` is not a decimal: {e}", text.escape_debug()))
 }
 
 /// `#[serde(serialize_with)]` of a decimal that CNSP shows as a number.
@@ -118,7 +119,8 @@ pub(crate) mod one_or_zero {
 }
 
 fn is_custom_option(key: &str, value: &Value) -> bool {
-    let numbered = key.strip_prefix("customoption").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+    let numbered =
+        key.strip_prefix("customoption").is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
     numbered && value.get("value").is_some()
 }
 
@@ -145,7 +147,10 @@ pub(crate) fn all_but_custom_options<'de, D: Deserializer<'de>>(d: D) -> Result<
 }
 
 /// Pairs as the members of an object.
-pub(crate) fn as_map<T: Serialize, S: Serializer>(pairs: &[(String, T)], s: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn as_map<T: Serialize, S: Serializer>(
+    pairs: &[(String, T)],
+    s: S,
+) -> Result<S::Ok, S::Error> {
     s.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }
 
@@ -211,7 +216,10 @@ impl<'de> Visitor<'de> for Strict {
             check_text(&key)?;
             map.next_value_seed(Strict)?;
             if let Some(key) = keys.replace(key) {
-                return Err(de::Error::custom(format!("the key `{}` occurs twice", key.escape_debug())));
+                return Err(de::Error::custom(format!(
+                    "the key `{}` occurs twice",
+                    key.escape_debug()
+                )));
             }
         }
         Ok(())
@@ -285,7 +293,8 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
-            "-?[1-9][0-9]{0,40}(\\.[0-9]{1,20})?".prop_map(|n| Value::Number(Number::from_string_unchecked(n))),
+            "-?[1-9][0-9]{0,40}(\\.[0-9]{1,20})?"
+                .prop_map(|n| Value::Number(Number::from_string_unchecked(n))),
             "[^\0]{0,12}".prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 40, 6, |inner| {
@@ -357,6 +366,10 @@ mod tests {
     fn a_wrong_type_is_named_by_its_path() {
         let text = br#"{"resource":{"type":"saas"},"parameters":{"sku":"s","licenseQuantity":"five"},"requestor":{}}"#;
         let error = body::<crate::model::CreateResource>(text).err().unwrap();
-        assert!(error.message.contains("licenseQuantity") || error.message.contains("parameters"), "{}", error.message);
+        assert!(
+            error.message.contains("licenseQuantity") || error.message.contains("parameters"),
+            "{}",
+            error.message
+        );
     }
 }

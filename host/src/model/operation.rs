@@ -52,19 +52,31 @@ impl OperationKind {
                 "Discovery retrieved successfully",
                 Some("Discovery retrieval failed"),
             ),
-            K::CheckHealth => {
-                texts("health.check", 200, "Health retrieved successfully", Some("Health retrieval failed"))
-            }
+            K::CheckHealth => texts(
+                "health.check",
+                200,
+                "Health retrieved successfully",
+                Some("Health retrieval failed"),
+            ),
             K::ListCatalog => texts("catalog.list", 200, "Catalog retrieved successfully", None),
-            K::CreateAccount => {
-                texts("account.create", 200, "Account created successfully", Some("Account creation failed"))
-            }
-            K::UpdateAccount => {
-                texts("account.update", 200, "Account updated successfully", Some("Account updation failed"))
-            }
-            K::DeleteAccount => {
-                texts("account.delete", 200, "Account deleted successfully", Some("Account deletion failed"))
-            }
+            K::CreateAccount => texts(
+                "account.create",
+                200,
+                "Account created successfully",
+                Some("Account creation failed"),
+            ),
+            K::UpdateAccount => texts(
+                "account.update",
+                200,
+                "Account updated successfully",
+                Some("Account updation failed"),
+            ),
+            K::DeleteAccount => texts(
+                "account.delete",
+                200,
+                "Account deleted successfully",
+                Some("Account deletion failed"),
+            ),
             K::GetAccount => texts(
                 "account.get",
                 200,
@@ -103,7 +115,9 @@ impl OperationKind {
                 "The given subscription revoked successfully for the subscriber",
                 Some("Revoking of the given subscription for the subscriber failed"),
             ),
-            K::CreateResource => texts("resource.create", 200, "Resource created successfully", None),
+            K::CreateResource => {
+                texts("resource.create", 200, "Resource created successfully", None)
+            }
             K::UpdateResource => texts(
                 "resource.update",
                 200,
@@ -134,8 +148,12 @@ impl OperationKind {
                 "Resource deleted successfully",
                 Some("Resource deletion failed"),
             ),
-            K::GetResource => texts("resource.get", 200, "Resource details retrieved successfully", None),
-            K::ListResources => texts("resource.list", 200, "Resources retrieved successfully", None),
+            K::GetResource => {
+                texts("resource.get", 200, "Resource details retrieved successfully", None)
+            }
+            K::ListResources => {
+                texts("resource.list", 200, "Resources retrieved successfully", None)
+            }
             K::Usage => texts("billing.usage", 200, "Usage data retrieved successfully", None),
         }
     }

@@ -1,6 +1,8 @@
 //! Resources: CNSP 1.0, Resource Provisioning.
 
-use super::json::{Json, OpenMap, all_but_custom_options, as_map, custom_options, json_text, open_map};
+use super::json::{
+    Json, OpenMap, all_but_custom_options, as_map, custom_options, json_text, open_map,
+};
 use super::{InstanceInfo, Instant, Pending, PendingResource, Requestor};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -54,9 +54,16 @@ pub(super) fn write(
 }
 
 /// None when there is no artifact that can be trusted: compile again.
-pub(super) fn read(engine: &Engine, blobs: &Blobs, digest: &Digest) -> anyhow::Result<Option<Component>> {
+pub(super) fn read(
+    engine: &Engine,
+    blobs: &Blobs,
+    digest: &Digest,
+) -> anyhow::Result<Option<Component>> {
     let Some(bytes) = blobs.get_artifact(&name(engine, digest)) else { return Ok(None) };
-    #[expect(unsafe_code, reason = "wasmtime cannot check native code; blobs has checked our key's hash")]
+    #[expect(
+        unsafe_code,
+        reason = "wasmtime cannot check native code; blobs has checked our key's hash"
+    )]
     // SAFETY: `get_artifact` returns only what `put_artifact` wrote under our key, and the name pins
     // wasmtime's version and settings.
     let component = unsafe { Component::deserialize(engine, bytes) };

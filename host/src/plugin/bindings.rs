@@ -1,5 +1,4 @@
 //! The typed face of `wit/`, generated, with the records mapped to [`crate::model`].
-#![expect(unsafe_code, reason = "wasmtime's derives for lifting and lowering emit unsafe impls")]
 #![allow(missing_docs, unreachable_pub, reason = "generated; the documentation is in wit/")]
 
 use super::CallState;

@@ -63,17 +63,30 @@ pub(crate) enum CallError {
     /// A limit was hit; the first text names it.
     #[error("over its {0}: {1}")]
     Limit(&'static str, String),
+    /// The pool has no room for an instance of this shape.
+    #[error("no room in the instance pool: {0}")]
+    Full(String),
     /// The guest trapped.
     #[error("trapped: {0}")]
     Trap(String),
 }
 
 impl ResourceLimiter for MemoryUse {
-    fn memory_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        now: usize,
+        wanted: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.grow(wanted.saturating_sub(now)))
     }
 
-    fn table_growing(&mut self, now: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        now: usize,
+        wanted: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         Ok(self.grow(wanted.saturating_sub(now).saturating_mul(size_of::<usize>())))
     }
 }
@@ -149,7 +162,9 @@ fn ticks(cpu: Duration) -> u32 {
 impl CallState {
     fn explain(&self, error: &wasmtime::Error) -> CallError {
         let text = format!("{error:#}");
-        if self.cpu.exceeded {
+        if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+            CallError::Full(text)
+        } else if self.cpu.exceeded {
             CallError::Limit("CPU time", text)
         } else if self.memory.exceeded {
             CallError::Limit("memory", text)
