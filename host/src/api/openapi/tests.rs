@@ -77,8 +77,10 @@ fn misfit(document: &Value, schema: &Value, value: &Value, at: &str) -> Option<S
         }
     }
     let properties = schema["properties"].as_object().into_iter().flatten();
-    let mut members = properties.filter_map(|(name, schema)| Some((name, schema, value.get(name)?)));
-    let wrong = members.find_map(|(name, schema, value)| check(schema, value, &format!("{at}.{name}")));
+    let mut members =
+        properties.filter_map(|(name, schema)| Some((name, schema, value.get(name)?)));
+    let wrong =
+        members.find_map(|(name, schema, value)| check(schema, value, &format!("{at}.{name}")));
     let items = value.as_array().into_iter().flatten();
     wrong.or_else(|| items.map(|item| check(&schema["items"], item, at)).find_map(|wrong| wrong))
 }
@@ -92,7 +94,8 @@ fn every_operation_is_documented() {
     assert_eq!(document["paths"].as_object().unwrap().len(), 15);
     let operations = operations(&document);
     assert_eq!(operations.len(), 19 + 3);
-    let tags: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let tags: Vec<&Value> =
+        document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     let mut ids = BTreeSet::new();
     for (path, method, operation) in &operations {
         let at = format!("{method} {path}");
@@ -106,7 +109,12 @@ fn every_operation_is_documented() {
         assert_eq!(operation["responses"]["401"].is_object(), !open, "{at}");
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             assert!(filled(&parameter["description"]), "{at}: {}", parameter["name"]);
-            assert_eq!(parameter["required"] == true, parameter["in"] == "path", "{at}: {}", parameter["name"]);
+            assert_eq!(
+                parameter["required"] == true,
+                parameter["in"] == "path",
+                "{at}: {}",
+                parameter["name"]
+            );
         }
         for (status, response) in operation["responses"].as_object().unwrap() {
             assert!(filled(&response["description"]), "{at}: {status}");
@@ -152,7 +160,8 @@ fn answers_have_examples_that_fit() {
                 assert_eq!(status, &expected.to_string(), "{at}");
                 assert_eq!(result["success"], respcode < 300, "{at}");
                 assert!(result["message"].is_string(), "{at}");
-                let texts = ["errormessage", "errorMessage"].map(|key| &result["providerresponse"][key]);
+                let texts =
+                    ["errormessage", "errorMessage"].map(|key| &result["providerresponse"][key]);
                 assert_eq!(texts[0], texts[1], "{at}");
                 assert_eq!(texts[0].is_string(), respcode >= 300, "{at}");
                 successes += u32::from(respcode < 300 && name != "waiting");
@@ -183,7 +192,10 @@ fn requests_have_examples_that_are_taken() {
         assert_eq!(!examples_of(body).is_empty(), method != "get", "{method} {path}");
         for (name, example) in examples_of(body) {
             let schema = &body["content"]["application/json"]["schema"];
-            assert_eq!(misfit(&document, schema, &example, &format!("{method} {path} {name}")), None);
+            assert_eq!(
+                misfit(&document, schema, &example, &format!("{method} {path} {name}")),
+                None
+            );
         }
     }
 }
@@ -192,7 +204,8 @@ fn requests_have_examples_that_are_taken() {
 #[tokio::test]
 async fn examples_are_what_the_host_answers() {
     async fn sent(answer: &Answered) -> Value {
-        let body = envelope::response(answer, false).into_body().collect().await.unwrap().to_bytes();
+        let body =
+            envelope::response(answer, false).into_body().collect().await.unwrap().to_bytes();
         json::check_strict(&body).unwrap();
         serde_json::from_slice(&body).unwrap()
     }
@@ -227,28 +240,80 @@ async fn examples_are_what_the_host_answers() {
 fn names_and_texts_are_those_of_cnsp() {
     let text = document().to_string();
     let names = [
-        "licenseQuantity", "license", "requestid", "requestId", "errormessage", "errorMessage", "errorcode",
-        "usage_start_time", "usage_end_time", "object_type", "meter_name", "meter_region", "meter_category",
-        "info_fields", "usagefeed", "customoption1", "customparam1", "respparam1", "provideraccountid",
-        "provideruserid", "providerinstanceid", "instanceinfo", "resourceinfo", "accountinfo", "userinfo",
-        "additionalattributes", "additionalparameters", "chargeattributes", "subscriptionserviceterm",
-        "tierpricing", "billingperiodfrequency", "setproductasnew", "minpurchasequantity", "isaccountrequired",
-        "CNSP-Endpoint", "CNSP-Always-200", "Idempotency-Key", "Idempotent-Replayed",
+        "licenseQuantity",
+        "license",
+        "requestid",
+        "requestId",
+        "errormessage",
+        "errorMessage",
+        "errorcode",
+        "usage_start_time",
+        "usage_end_time",
+        "object_type",
+        "meter_name",
+        "meter_region",
+        "meter_category",
+        "info_fields",
+        "usagefeed",
+        "customoption1",
+        "customparam1",
+        "respparam1",
+        "provideraccountid",
+        "provideruserid",
+        "providerinstanceid",
+        "instanceinfo",
+        "resourceinfo",
+        "accountinfo",
+        "userinfo",
+        "additionalattributes",
+        "additionalparameters",
+        "chargeattributes",
+        "subscriptionserviceterm",
+        "tierpricing",
+        "billingperiodfrequency",
+        "setproductasnew",
+        "minpurchasequantity",
+        "isaccountrequired",
+        "CNSP-Endpoint",
+        "CNSP-Always-200",
+        "Idempotency-Key",
+        "Idempotent-Replayed",
     ];
     let messages = [
-        "Account created successfully", "Authentication failed", "Account creation failed",
-        "Account updated successfully", "Account updation failed", "Account deleted successfully",
-        "Account deletion failed", "Account retrieved successfully", "Account retrieval failed",
-        "Accounts retrieved successfully", "User created successfully", "User creation failed",
-        "User updated successfully", "User updation failed", "Subscription entitled successfully",
-        "The given subscription revoked successfully for the subscriber", "Entitling of subscription failed",
-        "Revoking of the given subscription for the subscriber failed", "User profile deleted successfully",
-        "User profile deletion failed", "User retrieved successfully", "Users retrieved successfully",
-        "Resource created successfully", "Resource details updated successfully",
-        "Resource details updation failed", "Resource suspended successfully", "Suspension of resource failed",
-        "Resource details retrieved successfully", "Resources retrieved successfully",
-        "Resource deleted successfully", "Resource deletion failed", "Catalog retrieved successfully",
-        "The user is not authorized. Unable to retrieve catalogue", "Usage data retrieved successfully",
+        "Account created successfully",
+        "Authentication failed",
+        "Account creation failed",
+        "Account updated successfully",
+        "Account updation failed",
+        "Account deleted successfully",
+        "Account deletion failed",
+        "Account retrieved successfully",
+        "Account retrieval failed",
+        "Accounts retrieved successfully",
+        "User created successfully",
+        "User creation failed",
+        "User updated successfully",
+        "User updation failed",
+        "Subscription entitled successfully",
+        "The given subscription revoked successfully for the subscriber",
+        "Entitling of subscription failed",
+        "Revoking of the given subscription for the subscriber failed",
+        "User profile deleted successfully",
+        "User profile deletion failed",
+        "User retrieved successfully",
+        "Users retrieved successfully",
+        "Resource created successfully",
+        "Resource details updated successfully",
+        "Resource details updation failed",
+        "Resource suspended successfully",
+        "Suspension of resource failed",
+        "Resource details retrieved successfully",
+        "Resources retrieved successfully",
+        "Resource deleted successfully",
+        "Resource deletion failed",
+        "Catalog retrieved successfully",
+        "The user is not authorized. Unable to retrieve catalogue",
+        "Usage data retrieved successfully",
     ];
     for name in names {
         assert!(text.contains(&format!("\"{name}\"")), "{name}");
