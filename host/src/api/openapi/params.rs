@@ -1,4 +1,6 @@
 //! Parameters that several operations share, for the document alone: `call.rs` and `read.rs` read them.
+//!
+//! They are optional and have no examples: Swagger UI would fill those in and send them.
 
 use utoipa::{IntoParams, ToSchema};
 
@@ -10,14 +12,14 @@ pub(crate) struct Common {
     /// Which endpoint the call is for, unless the address names it. Without it the host goes by the sku, then
     /// by whose ids the call names; if you may use only one endpoint, it is that one. What cannot be told is
     /// refused with 400 and the candidates.
-    #[param(rename = "CNSP-Endpoint", value_type = String, required = false, example = "acme")]
+    #[param(rename = "CNSP-Endpoint", value_type = String, required = false)]
     endpoint: Option<String>,
     /// `true`: the HTTP status is 200 whatever happens, and `respcode` alone says what did.
-    #[param(rename = "CNSP-Always-200", value_type = bool, required = false, example = true)]
+    #[param(rename = "CNSP-Always-200", value_type = bool, required = false)]
     always_200: Option<bool>,
     /// Your own id for this call: 1 to 64 letters, digits, `-`, `_` and `.`. It comes back in the answer and is
     /// in the host's log. Without one the host makes one.
-    #[param(rename = "X-Request-Id", value_type = String, required = false, example = "shop-7f3a")]
+    #[param(rename = "X-Request-Id", value_type = String, required = false)]
     request_id: Option<String>,
 }
 
@@ -30,7 +32,7 @@ pub(crate) struct Repeatable {
     /// time, and nothing runs again. 1 to 200 bytes. Without a key the request runs once and cannot be
     /// repeated safely. Where the body has a `requestid`, that is the key; sending both is fine if they are
     /// equal.
-    #[param(rename = "Idempotency-Key", value_type = String, required = false, example = "req-2026-0001")]
+    #[param(rename = "Idempotency-Key", value_type = String, required = false)]
     key: Option<String>,
 }
 
@@ -41,7 +43,7 @@ pub(crate) struct Repeatable {
 pub(crate) struct Paging {
     /// The most items to answer, 1 to 1000. Without it all are answered. Where more follow, the header `Link`
     /// has the address of the next page; the body is the same with and without pages.
-    #[param(value_type = u32, required = false, minimum = 1, maximum = 1000, example = 100)]
+    #[param(value_type = u32, required = false, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
     /// Where the page begins. Take it from the `Link` of the page before; it means nothing by itself.
     #[param(value_type = String, required = false)]
@@ -85,12 +87,13 @@ pub(crate) struct InstanceInQuery {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its description is used")]
 pub(crate) struct UsageWindow {
-    /// The first instant of the window, RFC 3339 with an offset. Send both ends or neither.
-    #[param(value_type = String, required = false, example = "2016-08-01T00:00:00+00:00")]
+    /// The first instant of the window, RFC 3339 with an offset, for example `2016-08-01T00:00:00+00:00`. Send both
+    /// ends or neither.
+    #[param(value_type = String, required = false)]
     usage_start_time: Option<String>,
     /// The instant at which the window ends, itself not part of it. Without both ends, the window is the
     /// current calendar month in UTC.
-    #[param(value_type = String, required = false, example = "2016-09-01T00:00:00+00:00")]
+    #[param(value_type = String, required = false)]
     usage_end_time: Option<String>,
 }
 
