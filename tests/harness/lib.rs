@@ -38,3 +38,15 @@ pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Optio
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// Does something that has to be done by then.
+///
+/// # Panics
+/// When it took longer than `limit`.
+pub fn check_time<T>(limit: Duration, job: impl FnOnce() -> T) -> T {
+    let began = Instant::now();
+    let done = job();
+    let took = began.elapsed();
+    assert!(took < limit, "it took {took:?}, not less than {limit:?}");
+    done
+}
