@@ -105,8 +105,8 @@ impl Shim {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let mut env = vec![
             ("LD_PRELOAD".to_owned(), path(&self.library)),
-            ("CNSP_SHIM_DIR".to_owned(), path(directory)),
-            ("CNSP_SHIM_LOG".to_owned(), path(log)),
+            ("POWERLOSS_DIR".to_owned(), path(directory)),
+            ("POWERLOSS_LOG".to_owned(), path(log)),
         ];
         if let Some(Fault { call, error, nth, lasting }) = fault {
             let call = match call {
@@ -117,7 +117,7 @@ impl Shim {
             };
             let how = if *lasting { "on" } else { "once" };
             let text = format!("{} {call} {nth} {how}", *error as i32);
-            env.push(("CNSP_SHIM_FAULT".to_owned(), text));
+            env.push(("POWERLOSS_FAULT".to_owned(), text));
         }
         env
     }

@@ -1,11 +1,11 @@
 // A power cut for one folder, without cutting the power.
 //
-// Preloaded into a process, it notes in a side log what every write under CNSP_SHIM_DIR overwrites and every
+// Preloaded into a process, it notes in a side log what every write under POWERLOSS_DIR overwrites and every
 // change of a name there, and which of them an fsync or fdatasync has made durable since. After the process
 // is killed, tests/harness/powerloss.rs takes back what was not durable, all of it or some of it, as a disk
 // might. sync_file_range makes nothing durable: it flushes neither the disk's cache nor the file's size.
 //
-// CNSP_SHIM_FAULT="<errno> <write|sync|rename|open> <n> <once|on>" makes the n-th such call (from 1), or it
+// POWERLOSS_FAULT="<errno> <write|sync|rename|open> <n> <once|on>" makes the n-th such call (from 1), or it
 // and all later ones, fail; the line "F" on standard output tells when that begins.
 //
 // The log is a sequence of records; see `struct record`. It is only ever appended to, and the kernel keeps it
@@ -67,8 +67,8 @@ static void *real(const char *name) {
 }
 
 __attribute__((constructor)) static void start(void) {
-  const char *dir = getenv("CNSP_SHIM_DIR"), *log = getenv("CNSP_SHIM_LOG");
-  const char *fault = getenv("CNSP_SHIM_FAULT");
+  const char *dir = getenv("POWERLOSS_DIR"), *log = getenv("POWERLOSS_LOG");
+  const char *fault = getenv("POWERLOSS_FAULT");
   if (!dir || !log) return;
   folder_length = strlen(dir);
   if (folder_length >= sizeof folder || strlen(log) + 8 >= sizeof graveyard) abort();
