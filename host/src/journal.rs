@@ -201,7 +201,10 @@ impl Journal {
         let turn = match order.change.queue() {
             None => None,
             Some(account) => {
-                let turn = tokio::time::timeout(order.endpoint.call_timeout(), order.endpoint.turn(account));
+                let turn = tokio::time::timeout(
+                    order.endpoint.call_timeout(),
+                    order.endpoint.turn(account),
+                );
                 Some(turn.await.unwrap_or_else(|_| Err(queue_slow()))?)
             }
         };

@@ -55,7 +55,7 @@ async fn declare(folder: &Path, guest: &Path, count: usize) -> anyhow::Result<()
         ));
     }
     std::fs::write(setup.join("setup.toml"), text)?;
-    measure::apply(&folder.join("data"), &SETTINGS, &setup).await
+    measure::apply(&folder.join("data"), &settings(), &setup).await
 }
 
 fn settings() -> Vec<&'static str> {

@@ -154,14 +154,13 @@ async fn usage(
     let mut all: Option<UsageFeed> = None;
     for _ in 0..PAGE_COUNT_MAX {
         let (asked, window, part) = (scope.clone(), window.clone(), page.clone());
-        let feed =
-            ask(endpoint, OperationKind::Usage, |adapter, store| {
-                async move {
+        let feed = ask(endpoint, OperationKind::Usage, |adapter, store| {
+            async move {
                     adapter.cnsp_adapter_billing().call_usage(store, &asked, &window, &part).await
                 }
                 .boxed()
-            })
-            .await?;
+        })
+        .await?;
         let next = feed.next.clone();
         let feed = match all.take() {
             None => feed,

@@ -21,13 +21,12 @@ use std::collections::BTreeMap;
 use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
-use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::{ServerBuilder, ServerVariableBuilder};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, ContentBuilder, InfoBuilder, Object, ObjectBuilder, OpenApi, Ref, RefOr, Required,
-    Response, ResponseBuilder, Schema, Server, Type,
+    ContentBuilder, InfoBuilder, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response,
+    ResponseBuilder, Schema, Server, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -80,7 +79,6 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
     RefusalAnswer::schemas(&mut schemas);
     schemas.push((RefusalAnswer::name().into_owned(), RefusalAnswer::schema()));
     components.schemas.extend(schemas);
-    as_sent(components);
     let mut all: BTreeMap<_, _> =
         examples::all().into_iter().map(|of| (of.operation, of)).collect();
     for (path, item) in &mut document.paths.paths {
@@ -93,28 +91,6 @@ pub(super) fn complete(mut document: OpenApi) -> OpenApi {
         }
     }
     document
-}
-
-/// Says of the model's types what is sent, where their attributes say something else.
-fn as_sent(components: &mut Components) {
-    let mut object = |name: &str, change: fn(&mut Object)| {
-        if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(name) {
-            change(object);
-        }
-    };
-    fn kind(object: &mut Object, property: &str, kind: SchemaType) {
-        if let Some(RefOr::T(Schema::Object(property))) = object.properties.get_mut(property) {
-            property.schema_type = kind;
-        }
-    }
-    object("Tier", |tier| {
-        kind(tier, "endingvalue", SchemaType::from_iter([Type::Number, Type::Null]))
-    });
-    // Any JSON.
-    object("CustomOption", |option| kind(option, "value", SchemaType::AnyValue));
-    object("RespParam", |param| kind(param, "value", SchemaType::AnyValue));
-    // It is in the header `Link`.
-    object("UsageFeed", |feed| drop(feed.properties.remove("next")));
 }
 
 /// The paths are whole, so that each is an address as it stands. A prefix with a variable is a second server

@@ -339,7 +339,12 @@ impl Journal {
     }
 
     /// Adds to the commit of a deletion that it has cancelled a creation.
-    pub(super) fn cancel(&self, endpoint: &Endpoint, record: &PendingRecord, tx: &mut Tx) -> Result<()> {
+    pub(super) fn cancel(
+        &self,
+        endpoint: &Endpoint,
+        record: &PendingRecord,
+        tx: &mut Tx,
+    ) -> Result<()> {
         let text =
             "The creation was cancelled, by a deletion, before the provider had finished it.";
         let answer = given_up(OperationKind::CreateResource, 409, "OPERATION_CANCELLED", text)?;

@@ -40,9 +40,11 @@ pub struct UsageRecord {
     /// A `charge.chargeid` of the instance's offering.
     pub chargeid: String,
     #[component(name = "usage-start-time")]
+    #[schema(value_type = String)]
     pub usage_start_time: Instant,
     /// Exclusive.
     #[component(name = "usage-end-time")]
+    #[schema(value_type = String)]
     pub usage_end_time: Instant,
     /// `UsageRecord`.
     #[component(name = "object-type")]
@@ -79,13 +81,17 @@ pub struct UsageFeed {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accountid: Option<String>,
     #[component(name = "usage-start-time")]
+    #[schema(value_type = String)]
     pub usage_start_time: Instant,
     #[component(name = "usage-end-time")]
+    #[schema(value_type = String)]
     pub usage_end_time: Instant,
     pub usagefeed: Vec<UsageRecord>,
     /// Whether the provider said that more is still to come for this window: do not close the period.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip)]
+    #[schema(ignore)]
     pub next: Option<String>,
     #[serde(flatten, with = "open_map")]
     #[schema(ignore)]

@@ -97,10 +97,11 @@ pub struct Tier {
     pub startingvalue: Decimal,
     /// The quantity at which it ends. None: it does not.
     #[serde(with = "optional_decimal_number")]
-    #[schema(value_type = f64)]
+    #[schema(value_type = Option<f64>)]
     pub endingvalue: Option<Decimal>,
     /// The price of one unit, in `currencycode`.
     #[serde(serialize_with = "decimal_text::serialize")]
+    #[schema(value_type = String)]
     pub chargeamount: Decimal,
     /// What the price is for, for example `/mo`.
     pub chargeamountunit: String,

@@ -27,7 +27,7 @@ pub struct CustomOption {
     #[serde(default)]
     pub title: Option<String>,
     #[serde(with = "json_text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = serde_json::Value)]
     pub value: Json,
     #[serde(flatten, with = "open_map")]
     #[schema(ignore)]
@@ -80,7 +80,7 @@ pub struct RespParam {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
     #[serde(with = "json_text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = serde_json::Value)]
     pub value: Json,
     #[serde(flatten, with = "open_map")]
     #[schema(ignore)]
@@ -212,8 +212,10 @@ pub struct ResourceParameters {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub startdate: Option<Instant>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub enddate: Option<Instant>,
     #[serde(flatten, with = "open_map")]
     #[schema(ignore)]
