@@ -3,7 +3,7 @@
 use super::call::{Call, Stop};
 use crate::error::{Error, ErrorCode, Result};
 use crate::journal::{Order, is_id};
-use crate::model::{Change, OperationKind, json};
+use crate::model::{Change, OperationKind, Requestor, json};
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
@@ -130,23 +130,27 @@ impl Call {
         let change = Change::parse(kind.texts().name, &body)?;
         let request_id = self.request_id(&change)?;
         let requestor = change.requestor();
+        let of = |part: fn(&Requestor) -> &Option<String>| {
+            requestor.and_then(|requestor| part(requestor).as_deref())
+        };
         let ids = [
-            change.instance(),
-            requestor.and_then(|requestor| requestor.provideraccountid.as_deref()),
-            requestor.and_then(|requestor| requestor.accountid.as_deref()),
-            requestor.and_then(|requestor| requestor.provideruserid.as_deref()),
-            requestor.and_then(|requestor| requestor.userid.as_deref()),
-            change.queue(),
+            ("instanceinfo.providerinstanceid", change.instance()),
+            ("requestor.provideraccountid", of(|requestor| &requestor.provideraccountid)),
+            ("requestor.accountid", of(|requestor| &requestor.accountid)),
+            ("requestor.provideruserid", of(|requestor| &requestor.provideruserid)),
+            ("requestor.userid", of(|requestor| &requestor.userid)),
+            // Of a new account; what other changes queue by is above.
+            ("accountid", change.queue()),
         ];
-        let ids: Vec<&str> = ids.into_iter().flatten().collect();
-        if let Some(id) = ids.iter().find(|id| !is_id(id)) {
-            let shown: String = id.chars().take(40).collect();
+        let ids = ids.into_iter().filter_map(|(name, id)| Some((name, id?)));
+        if let Some((name, _)) = ids.clone().find(|(_, id)| !is_id(id)) {
             let text = format!(
-                "`{}` cannot be an id: one has 1 to 200 bytes and no control characters.",
-                shown.escape_debug()
+                "`{name}` cannot be an id: one has 1 to 200 bytes and no control characters."
             );
             return Err(Error::invalid(text));
         }
+        let ids: Vec<&str> = ids.map(|(_, id)| id).collect();
+        check_method_action(&change)?;
         check_subject(&change)?;
         let endpoint = self.endpoint(change.sku(), &ids).await?;
         if let Change::ActOnResource(request) = &change
@@ -252,6 +256,19 @@ fn check_subject(change: &Change) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::invalid(missing))
+}
+
+/// Where the method says what to do, `action` may say it again, and nothing else. (Contract A9.)
+fn check_method_action(change: &Change) -> Result<()> {
+    let (action, only) = match change {
+        Change::CreateResource(request) => (&request.action, "create"),
+        Change::DeleteResource(request) => (&request.action, "delete"),
+        _ => return Ok(()),
+    };
+    match action.as_deref() {
+        Some(action) if action != only => Err(unknown_action(action, &[only.to_owned()])),
+        _ => Ok(()),
+    }
 }
 
 /// The fields of a deletion's body, by their own names, flat.
