@@ -10,7 +10,7 @@ use crate::model::{Answer, Failure, OperationKind};
 use crate::store::Store;
 use crate::store::customer::{id_key, offering_key};
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::extract::{FromRequestParts, OriginalUri, Query, RawPathParams};
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use std::collections::BTreeMap;
@@ -94,7 +94,8 @@ impl Call {
             query: query.0,
             idempotency_key: header(parts, IDEMPOTENCY_HEADER)?.map(str::to_owned),
             always_200,
-            uri: parts.uri.clone(),
+            // As it was sent: a nested router sees only its own part.
+            uri: parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |uri| &uri.0).clone(),
         })
     }
 
@@ -156,12 +157,17 @@ impl Call {
             owners = self.sellers(&usable, sku).await?;
         }
         for id in ids {
-            if owners.is_empty() {
-                for endpoint in &usable {
-                    if self.app.store.get(&id_key(endpoint.id(), id)).await?.is_some() {
-                        owners.push(endpoint.clone());
-                    }
+            if owners.len() == 1 {
+                break;
+            }
+            let mut knowing = Vec::new();
+            for endpoint in if owners.is_empty() { &usable } else { &owners } {
+                if self.app.store.get(&id_key(endpoint.id(), id)).await?.is_some() {
+                    knowing.push(endpoint.clone());
                 }
+            }
+            if !knowing.is_empty() {
+                owners = knowing;
             }
         }
         match owners.as_slice() {
