@@ -268,6 +268,18 @@ fn add(hasher: &mut blake3::Hasher, value: &Value) {
     }
 }
 
+/// What serde says about a value of a wrong type, without the value: it may be a password.
+fn without_value(what: &str) -> String {
+    let cut = what.starts_with("invalid type: ") || what.starts_with("invalid value: ");
+    match what.rsplit_once(", expected ") {
+        Some((found, expected)) if cut => {
+            let kind = found.split(['`', '"']).next().unwrap_or_default().trim_end();
+            format!("{kind}, expected {expected}")
+        }
+        _ => what.to_owned(),
+    }
+}
+
 /// A request's body as its type, or a 400 that names the field.
 pub(crate) fn body<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -275,7 +287,8 @@ pub(crate) fn body<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Err
         let path = error.path().to_string();
         let what = error.inner().to_string();
         // The position is that of the body as it was normalised, which would mislead.
-        let what = what.split(" at line ").next().unwrap_or_default();
+        let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
+        let what = without_value(what);
         match path.as_str() {
             "." => Error::invalid(format!("The body is not what this operation takes: {what}.")),
             path => Error::invalid(format!("`{path}` is not what this operation takes: {what}.")),
@@ -371,5 +384,16 @@ mod tests {
             "{}",
             error.message
         );
+    }
+
+    #[test]
+    fn a_wrong_value_is_not_repeated() {
+        for value in ["12345", "\"a, expected secret\"", "[\"12345\"]", "true", "-1.5"] {
+            let text = format!(r#"{{"requestor":{value},"email":"x"}}"#);
+            let message = body::<crate::model::CreateUser>(text.as_bytes()).err().unwrap().message;
+            let repeated =
+                ["12345", "secret", "true", "-1.5"].iter().any(|part| message.contains(part));
+            assert!(message.contains("`requestor`") && !repeated, "{message}");
+        }
     }
 }
