@@ -14,7 +14,7 @@ mod sled;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
-mod memory;
+pub(crate) mod memory;
 
 pub use self::sled::{OpenError, SledOptions, SledStore};
 use bytes::Bytes;

@@ -266,3 +266,124 @@ impl Host for CallState {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Store, Tx};
+    use futures_util::FutureExt;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    /// What never waits is done at once.
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        future.now_or_never().unwrap()
+    }
+
+    fn commit(state: CallState) -> Result<u64, StoreError> {
+        let store = state.scope.store.clone();
+        let mut tx = Tx::new(state.scope.partition);
+        (tx.conditions, tx.operations) = state.kv.into_effects("e", Partition::of("e"));
+        now(store.commit(tx))
+    }
+
+    fn with(entries: &[(&str, &str)]) -> Arc<dyn Store> {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+        for (key, value) in entries {
+            let mut state = CallState::for_test(store.clone(), true);
+            now(state.set((*key).to_owned(), value.as_bytes().to_vec())).unwrap();
+            commit(state).unwrap();
+        }
+        store
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_is_what_the_store_and_the_own_writes_make_together(
+            stored in prop::collection::btree_map("[ab]{1,4}", "[0-9]{0,3}", 0..20),
+            written in prop::collection::btree_map("[ab]{1,4}", prop::option::of("[0-9]{0,3}"), 0..8),
+            prefix in "[ab]{0,2}",
+            after in prop::option::of("[ab]{0,4}"),
+            limit in 1u32..12,
+        ) {
+            let entries: Vec<_> = stored.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+            let mut state = CallState::for_test(with(&entries), true);
+            let mut model = stored.clone();
+            for (key, value) in written {
+                match value {
+                    Some(value) => {
+                        now(state.set(key.clone(), value.clone().into_bytes())).unwrap();
+                        model.insert(key, value);
+                    }
+                    None => {
+                        now(state.delete(key.clone())).unwrap();
+                        model.remove(&key);
+                    }
+                }
+            }
+            let listed = now(state.list(prefix.clone(), after.clone(), limit)).unwrap();
+            let listed: Vec<_> = listed.into_iter().map(|e| (e.key, String::from_utf8(e.value).unwrap())).collect();
+            let expected: Vec<_> = model
+                .into_iter()
+                .filter(|(key, _)| key.starts_with(&prefix) && after.as_ref().is_none_or(|after| key > after))
+                .take(limit as usize)
+                .collect();
+            prop_assert_eq!(listed, expected);
+            commit(state).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_was_read_has_to_be_so_still_when_it_commits() {
+        let store = with(&[("a", "1")]);
+        let reads: [fn(&mut CallState); 4] = [
+            |state| drop(now(state.get("a".into())).unwrap()),
+            |state| drop(now(state.get("gone".into())).unwrap()),
+            |state| drop(now(state.list(String::new(), None, 10)).unwrap()),
+            |state| assert!(now(state.compare_and_set("b".into(), None, vec![])).unwrap()),
+        ];
+        let changes = ["a", "gone", "new", "b"];
+        for (read, changed) in reads.into_iter().zip(changes) {
+            let mut first = CallState::for_test(store.clone(), true);
+            read(&mut first);
+            now(first.set("result".into(), vec![])).unwrap();
+            let mut second = CallState::for_test(store.clone(), true);
+            now(second.set(changed.into(), b"2".to_vec())).unwrap();
+            commit(second).unwrap();
+            assert!(matches!(commit(first), Err(StoreError::Conflict(_))), "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_call_sees_its_own_writes_and_nobody_else_does() {
+        let store = with(&[("a", "1")]);
+        let mut state = CallState::for_test(store.clone(), true);
+        now(state.set("a".into(), b"2".to_vec())).unwrap();
+        let own = now(state.get("a".into())).unwrap().unwrap();
+        assert_eq!((own.value.as_slice(), own.version), (b"2".as_slice(), 0));
+        let mut other = CallState::for_test(store, false);
+        assert_eq!(now(other.get("a".into())).unwrap().unwrap().value, b"1");
+    }
+
+    #[test]
+    fn limits_are_told_and_kept() {
+        let store = with(&[]);
+        let code = |result: Result<(), KvError>| result.unwrap_err().code;
+        let mut reading = CallState::for_test(store.clone(), false);
+        assert_eq!(code(now(reading.set("a".into(), vec![]))), 3);
+        let mut state = CallState::for_test(store, true);
+        assert_eq!(code(now(state.set(String::new(), vec![]))), 1);
+        assert_eq!(code(now(state.set("k".repeat(KEY_BYTES_MAX + 1), vec![]))), 1);
+        assert_eq!(code(now(state.set("a".into(), vec![0; VALUE_BYTES_MAX + 1]))), 1);
+        assert_eq!(code(now(state.set("a".into(), vec![0; 10_001]))), 5);
+        for number in 0..20 {
+            now(state.set(number.to_string(), vec![])).unwrap();
+        }
+        assert_eq!(code(now(state.set("one more".into(), vec![]))), 5);
+        for _ in 0..78 {
+            now(state.get("a".into())).unwrap();
+        }
+        assert_eq!(now(state.get("a".into())).unwrap_err().code, 5);
+    }
+}

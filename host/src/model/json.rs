@@ -163,6 +163,33 @@ pub(crate) fn check_strict(text: &[u8]) -> Result<(), serde_json::Error> {
     deserializer.end()
 }
 
+/// How the keys begin under which serde_json passes on a number's digits, or a value that is text already.
+/// An object with such a key would become another value.
+const PRIVATE: &str = "$serde_json::private::";
+
+/// The digits of a number, which serde_json passes on as a `String`; the text of an object never is one.
+struct Digits;
+
+impl<'de> de::DeserializeSeed<'de> for Digits {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, d: D) -> Result<(), D::Error> {
+        d.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Digits {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no key that begins with `{PRIVATE}`")
+    }
+
+    fn visit_string<E>(self, _: String) -> Result<(), E> {
+        Ok(())
+    }
+}
+
 struct Strict;
 
 impl<'de> de::DeserializeSeed<'de> for Strict {
@@ -214,7 +241,10 @@ impl<'de> Visitor<'de> for Strict {
         let mut keys = std::collections::HashSet::new();
         while let Some(key) = map.next_key::<String>()? {
             check_text(&key)?;
-            map.next_value_seed(Strict)?;
+            match key.starts_with(PRIVATE) {
+                true => map.next_value_seed(Digits)?,
+                false => map.next_value_seed(Strict)?,
+            }
             if let Some(key) = keys.replace(key) {
                 return Err(de::Error::custom(format!(
                     "the key `{}` occurs twice",
@@ -373,6 +403,8 @@ mod tests {
         assert!(refused(&"[".repeat(200)).contains("recursion limit"));
         assert!(refused(r#"{"a":1"#).contains("EOF"));
         assert!(refused(r#"{} {}"#).contains("trailing"));
+        assert!(refused(r#"{"$serde_json::private::Number":"1"}"#).contains("no key that begins"));
+        assert!(refused(r#"{"a":[{"\u0024serde_json::private::RawValue":"{"}]}"#).contains("no key"));
     }
 
     #[test]

@@ -175,3 +175,43 @@ impl CallState {
         }
     }
 }
+
+#[cfg(test)]
+impl CallState {
+    /// A call for the tests of the imports, in an operation or not.
+    pub(crate) fn for_test(store: Arc<dyn crate::store::Store>, in_operation: bool) -> CallState {
+        let limits = crate::capability::CallLimits {
+            timeout: Duration::from_secs(1),
+            cpu: Duration::from_secs(1),
+            memory_bytes_max: 1 << 20,
+            answer_bytes_max: 1 << 20,
+            log_line_count_max: 3,
+            log_bytes_max: 1000,
+            http_request_count_max: 2,
+            http_body_bytes_max: 1000,
+            kv_key_count_max: 100,
+            kv_write_bytes_max: 10_000,
+            kv_write_count_max: 20,
+        };
+        let scope = Scope {
+            endpoint: "e".to_owned(),
+            partition: crate::store::Partition::of("e"),
+            config: Default::default(),
+            outbound: crate::capability::Outbound::new(Vec::new(), Default::default()).unwrap(),
+            store,
+            limits,
+        };
+        let operation =
+            in_operation.then(|| OperationContext { id: "op".to_owned(), attempt: 1, token: None });
+        CallState {
+            scope: Arc::new(scope),
+            operation,
+            kv: Kv::new(in_operation),
+            http: HttpUse::default(),
+            log: LogUse::default(),
+            deadline: Instant::now() + Duration::from_secs(1),
+            memory: MemoryUse { bytes: 0, bytes_max: 0, exceeded: false },
+            cpu: CpuUse { ticks: 0, ticks_max: 0, exceeded: false },
+        }
+    }
+}
