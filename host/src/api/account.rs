@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{ask, ask_all, from_endpoint};
+use super::read::{ask, ask_all, all_from};
 use crate::model::{
     AccountInfo, Answer, CreateAccount, DeleteAccount, OperationKind, Page, UpdateAccount,
 };
@@ -120,18 +120,13 @@ pub(super) async fn list_accounts(call: Call) -> Response<Body> {
             return Ok(Answer::done(kind, &ListedAccounts { accounts: listed.items })?);
         }
         call.refuse_page(&page)?;
-        let everyone = call
+        let mut everyone = call
             .ask_everyone(kind, |endpoint| {
                 let page = page.clone();
-                async move { list(&endpoint, &page).await }
+                async move { all_from(kind, &endpoint, &list(&endpoint, &page).await?.items) }
             })
             .await;
-        let mut accounts = Vec::new();
-        for (endpoint, listed) in &everyone.answers {
-            for account in &listed.items {
-                accounts.push(from_endpoint(kind, endpoint, account)?);
-            }
-        }
+        let accounts = everyone.take().into_iter().flatten().collect();
         let body = Map::from_iter([("accounts".to_owned(), Value::Array(accounts))]);
         Ok(Answer::done(kind, &everyone.finish(body))?)
     }

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{Items, ask_all, from_endpoint};
+use super::read::{Items, ask_all, all_from};
 use crate::app::App;
 use crate::endpoints::Endpoint;
 use crate::journal::is_id;
@@ -47,19 +47,14 @@ pub(super) async fn list_catalog(call: Call) -> Response<Body> {
             return Ok(Answer::done(kind, &ListedOfferings { resources: listed.items })?);
         }
         call.refuse_page(&page)?;
-        let everyone = call
+        let mut everyone = call
             .ask_everyone(kind, |endpoint| {
                 let page = page.clone();
                 let app = call.app.clone();
-                async move { list(&app, &endpoint, &page).await }
+                async move { all_from(kind, &endpoint, &list(&app, &endpoint, &page).await?.items) }
             })
             .await;
-        let mut resources = Vec::new();
-        for (endpoint, listed) in &everyone.answers {
-            for offering in &listed.items {
-                resources.push(from_endpoint(kind, endpoint, offering)?);
-            }
-        }
+        let resources = everyone.take().into_iter().flatten().collect();
         let body = Map::from_iter([("resources".to_owned(), Value::Array(resources))]);
         Ok(Answer::done(kind, &everyone.finish(body))?)
     }

@@ -2,13 +2,13 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{ask, from_endpoint};
+use super::read::{all_from, ask, from_endpoint};
 use crate::endpoints::Endpoint;
 use crate::model::{Answer, Description, OperationKind};
 use axum::body::Body;
 use futures_util::FutureExt;
 use http::Response;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// What the endpoint offers: states and actions per type
 ///
@@ -30,20 +30,20 @@ pub(super) async fn describe(call: Call) -> Response<Body> {
         if let Some(endpoint) = call.named()? {
             return Ok(Answer::done(kind, &ask_one(&endpoint).await?)?);
         }
-        let everyone =
-            call.ask_everyone(kind, |endpoint| async move { ask_one(&endpoint).await }).await;
-        let mut resources = Vec::new();
-        let mut endpoints = Vec::new();
-        for (endpoint, description) in &everyone.answers {
-            for artifact in &description.resources {
-                resources.push(from_endpoint(kind, endpoint, artifact)?);
-            }
-            endpoints.push(json!({
-                "endpoint": endpoint,
-                "spversion": description.spversion,
-                "capabilities": description.capabilities,
-            }));
-        }
+        let mut everyone = call
+            .ask_everyone(kind, |endpoint| async move {
+                let description = ask_one(&endpoint).await?;
+                let artifacts = all_from(kind, &endpoint, &description.resources)?;
+                // The rest, whatever else the provider says about itself.
+                let mut about = from_endpoint(kind, endpoint.id(), &description)?;
+                if let Value::Object(members) = &mut about {
+                    members.remove("resources");
+                }
+                Ok((artifacts, about))
+            })
+            .await;
+        let (resources, endpoints): (Vec<_>, Vec<_>) = everyone.take().into_iter().unzip();
+        let resources = resources.into_iter().flatten().collect();
         let body = Map::from_iter([
             ("resources".to_owned(), Value::Array(resources)),
             ("endpoints".to_owned(), Value::Array(endpoints)),

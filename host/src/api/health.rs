@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{ask, from_endpoint};
+use super::read::{ask, all_from};
 use crate::endpoints::Endpoint;
 use crate::model::{Answer, HealthReport, OperationKind, nonsense};
 use axum::body::Body;
@@ -31,24 +31,22 @@ pub(super) async fn check_health(call: Call) -> Response<Body> {
         if let Some(endpoint) = call.named()? {
             return Ok(Answer::done(kind, &ask_one(&endpoint, None).await?)?);
         }
-        let everyone =
-            call.ask_everyone(kind, |endpoint| async move { ask_one(&endpoint, None).await }).await;
-        let mut checks = Vec::new();
+        let mut everyone = call
+            .ask_everyone(kind, |endpoint| async move {
+                let report = ask_one(&endpoint, None).await?;
+                let checks = all_from(kind, &endpoint, &report.checks)?;
+                Ok((STATUSES.iter().position(|status| *status == report.status).unwrap_or(0), checks))
+            })
+            .await;
         let mut worst = if everyone.partial() { 0 } else { STATUSES.len() - 1 };
-        for (endpoint, report) in &everyone.answers {
-            worst =
-                worst.min(STATUSES.iter().position(|status| *status == report.status).unwrap_or(0));
-            for check in &report.checks {
-                checks.push(from_endpoint(kind, endpoint, check)?);
-            }
-        }
+        let (statuses, checks): (Vec<_>, Vec<_>) = everyone.take().into_iter().unzip();
+        let checks = checks.into_iter().flatten().collect();
+        worst = statuses.iter().copied().fold(worst, usize::min);
         // One endpoint that is down leaves the others usable.
-        let status =
-            if worst == 0 && everyone.answers.iter().any(|(_, report)| report.status != "down") {
-                "degraded"
-            } else {
-                STATUSES.get(worst).copied().unwrap_or("down")
-            };
+        if worst == 0 && statuses.iter().any(|status| *status > 0) {
+            worst = 1;
+        }
+        let status = STATUSES.get(worst).copied().unwrap_or("down");
         let body = Map::from_iter([
             ("status".to_owned(), Value::from(status)),
             ("checks".to_owned(), Value::Array(checks)),

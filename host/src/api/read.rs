@@ -165,6 +165,11 @@ pub(super) struct Everyone<T> {
 }
 
 impl<T> Everyone<T> {
+    /// What was answered, without the endpoints' names.
+    pub(super) fn take(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.answers).into_iter().map(|(_, answer)| answer).collect()
+    }
+
     /// Whether somebody has failed.
     pub(super) fn partial(&self) -> bool {
         !self.partial.is_empty()
@@ -191,6 +196,16 @@ pub(super) fn from_endpoint(
         members.insert("endpoint".to_owned(), Value::String(endpoint.to_owned()));
     }
     Ok(item)
+}
+
+/// Items as JSON, each with the endpoint that it is from. Made inside of [`Call::ask_everyone`], so that one
+/// endpoint's nonsense is that endpoint's failure.
+pub(super) fn all_from(
+    kind: OperationKind,
+    endpoint: &Endpoint,
+    items: &[impl serde::Serialize],
+) -> Result<Vec<Value>, Stop> {
+    items.iter().map(|item| Ok(from_endpoint(kind, endpoint.id(), item)?)).collect()
 }
 
 /// Percent-encoding of everything that is not unreserved (RFC 3986, section 2.3).
