@@ -185,6 +185,10 @@ impl Visitor<'_> for Digits {
         write!(f, "no key that begins with `{PRIVATE}`")
     }
 
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        Err(E::invalid_type(de::Unexpected::Str(text), &self))
+    }
+
     fn visit_string<E>(self, _: String) -> Result<(), E> {
         Ok(())
     }
