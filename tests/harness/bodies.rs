@@ -185,7 +185,13 @@ impl Client {
 
     /// Sends a body with one change, which has to be refused with 400 in a text that names `named`.
     #[track_caller]
-    pub fn refuses_body(&self, method: reqwest::Method, path: &str, body: &Value, named: &str) -> Answer {
+    pub fn refuses_body(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: &Value,
+        named: &str,
+    ) -> Answer {
         let answer = self.send(method, path, Some(body.to_string().into_bytes()));
         let shown = format!("{body}\n{}", answer.text);
         assert_eq!(answer.status, 400, "{shown}");

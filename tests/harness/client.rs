@@ -220,7 +220,11 @@ impl Answer {
         assert_eq!(self.header("cache-control"), Some("no-store"), "{shown}: {text}");
         assert!(self.header("x-request-id").is_some(), "{shown}: no x-request-id");
         assert_eq!(members(&self.json), ["result"], "{shown}: {text}");
-        assert_eq!(members(self.result()), ["message", "providerresponse", "success"], "{shown}: {text}");
+        assert_eq!(
+            members(self.result()),
+            ["message", "providerresponse", "success"],
+            "{shown}: {text}"
+        );
         assert!(self.result()["message"].is_string(), "{shown}: {text}");
         let success = self.result()["success"].as_bool();
         let respcode = self.respcode();
@@ -228,7 +232,10 @@ impl Answer {
         assert!([200, 201, 204].contains(&respcode) || respcode >= 400, "{shown}: {text}");
         if success == Some(false) {
             let keys = [&self.body()["errormessage"], &self.body()["errorMessage"]];
-            assert!(keys.iter().all(|text| text.is_string()) && keys[0] == keys[1], "{shown}: {text}");
+            assert!(
+                keys.iter().all(|text| text.is_string()) && keys[0] == keys[1],
+                "{shown}: {text}"
+            );
         }
         if self.status != 200 {
             assert_eq!(u64::from(self.status), respcode, "{shown}: {text}");

@@ -1,10 +1,11 @@
 //! A `cnsp` process: started, restarted, killed, and never left behind.
 
 use crate::client::Client;
+use crate::programs::{command, plugins};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -95,54 +96,6 @@ impl Options {
         let folder = tempfile::tempdir().expect("a temporary folder");
         Host { options: self, folder, process: None, starts: 0 }
     }
-}
-
-/// `target/`, from where the test runs.
-fn target() -> PathBuf {
-    let executable = std::env::current_exe().expect("a test knows where it lies");
-    let target = executable.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    target.expect("a test lies in a target folder").to_owned()
-}
-
-/// The `cnsp` program: of `CNSP_BIN`, else of the profile that the test is of.
-///
-/// # Panics
-/// When it was not built.
-pub fn program() -> PathBuf {
-    let program = match std::env::var_os("CNSP_BIN") {
-        Some(program) => PathBuf::from(program),
-        None => {
-            let executable = std::env::current_exe().expect("a test knows where it lies");
-            let folder = executable.parent().and_then(Path::parent).expect("…/PROFILE/deps/test");
-            folder.join("cnsp")
-        }
-    };
-    let text = "there is no host to test: run `cargo build -p cnsp` first, or name one in CNSP_BIN";
-    assert!(program.is_file(), "{text} ({} is missing)", program.display());
-    program
-}
-
-/// The folder of compiled guests.
-///
-/// # Panics
-/// When they were not built.
-pub fn plugins() -> PathBuf {
-    let plugins = target().join("plugins");
-    let text = "the guests are not built: run `cargo run -p cnsp -- plugin build` first";
-    assert!(plugins.join("sandbox.wasm").is_file(), "{text} ({})", plugins.display());
-    plugins
-}
-
-/// The program, with none of our variables but these.
-pub fn command(env: &[(String, String)]) -> Command {
-    let mut command = Command::new(program());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("CNSP_") {
-            command.env_remove(name);
-        }
-    }
-    command.envs(env.iter().map(|(name, value)| (name, value)));
-    command
 }
 
 impl Host {
@@ -267,7 +220,8 @@ impl Host {
     fn credentials(&self, role: &str) -> Credentials {
         let text = |key: &str| {
             let text = self.ready()[role][key].as_str();
-            text.unwrap_or_else(|| panic!("`{role}.{key}` is no text in {}", self.ready())).to_owned()
+            text.unwrap_or_else(|| panic!("`{role}.{key}` is no text in {}", self.ready()))
+                .to_owned()
         };
         Credentials { username: text("username"), password: text("password") }
     }

@@ -2,7 +2,7 @@
 //!
 //! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
-//! comparable, and [`powerloss`] makes its disk fail.
+//! comparable, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -18,6 +18,7 @@ pub mod bodies;
 pub mod client;
 pub mod host;
 pub mod powerloss;
+pub mod programs;
 pub mod raw;
 pub mod redact;
 pub mod setup;

@@ -327,7 +327,8 @@ fn open_all(folder: &Path, files: &mut HashMap<u64, File>) -> Result<()> {
         let found = entry.metadata()?;
         if found.is_dir() {
             open_all(&entry.path(), files)?;
-        } else {
+        } else if found.is_file() {
+            // Not the control socket of a host.
             let file = OpenOptions::new().read(true).write(true).open(entry.path())?;
             files.insert(found.ino(), file);
         }

@@ -67,7 +67,9 @@ impl Connection {
                 Ok(0) => return None,
                 Ok(length) => bytes.extend_from_slice(&piece[..length]),
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("no answer: {error}; so far {:?}", String::from_utf8_lossy(&bytes)),
+                Err(error) => {
+                    panic!("no answer: {error}; so far {:?}", String::from_utf8_lossy(&bytes))
+                }
             }
         }
     }

@@ -15,7 +15,10 @@ pub fn shown(answer: &Answer) -> String {
     let mut text = format!("{}\n", answer.status);
     for name in HEADERS {
         if let Some(value) = answer.header(name) {
-            text += &format!("{name}: {}\n", redactor.text(value));
+            // A long wait has begun to run down by the time that it is told.
+            let long = name == "retry-after" && value.len() > 2;
+            let shown = if long { "[wait]".to_owned() } else { redactor.text(value) };
+            text += &format!("{name}: {shown}\n");
         }
     }
     let mut json = answer.json.clone();

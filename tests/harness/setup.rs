@@ -1,6 +1,6 @@
 //! Declared set-ups: a folder of TOML files for `cnsp apply`.
 
-use crate::host::plugins;
+use crate::programs::plugins;
 use std::fmt::Write;
 use std::path::Path;
 use tempfile::TempDir;
@@ -54,7 +54,8 @@ impl SetupFolder {
     pub fn text(mut self, text: &str) -> SetupFolder {
         self.text.push_str(text);
         self.text.push('\n');
-        std::fs::write(self.folder.path().join("setup.toml"), &self.text).expect("it can be written");
+        std::fs::write(self.folder.path().join("setup.toml"), &self.text)
+            .expect("it can be written");
         self
     }
 
