@@ -1,0 +1,174 @@
+//! What an operator sees of a host, and what nobody sees.
+
+use cnsp_tests::bodies::{account, resource, user};
+use cnsp_tests::host::{Host, Options};
+use cnsp_tests::setup::SetupFolder;
+use reqwest::Method;
+use serde_json::Value;
+use std::path::Path;
+
+#[test]
+fn liveness_and_readiness_are_plain_words() {
+    let host = Host::start();
+    let anybody = host.anonymous().below("");
+    for path in ["/healthz", "/readyz"] {
+        let answer = anybody.get(path);
+        assert_eq!((answer.status, answer.text.as_str()), (200, "ok\n"), "{path}");
+    }
+}
+
+#[test]
+fn a_host_whose_disk_is_full_reads_and_changes_nothing() {
+    // The most that the setting takes. On a disk that is emptier than that, nothing can be told.
+    let disk = rustix::fs::statvfs(std::env::temp_dir()).unwrap();
+    if disk.f_bavail as f64 / disk.f_blocks as f64 > 0.9 {
+        return;
+    }
+    let host = Options::default().set("store.free_ratio_min", "0.9").start();
+    let client = host.marketplace();
+    let ready = host.anonymous().below("").get("/readyz");
+    assert_eq!(ready.status, 503, "{}", ready.text);
+    assert_eq!(host.anonymous().below("").get("/healthz").status, 200);
+    client.get("/account").succeeded();
+    let refused = client.post("/account", &account("contoso", "ada@example.com"));
+    let refused = refused.refused(503, "OVERLOADED");
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(client.get("/account").body()["accounts"], serde_json::json!([]));
+}
+
+#[test]
+fn metrics_tell_calls_latencies_limits_and_the_pool() {
+    let host = Host::start();
+    let client = host.marketplace();
+    let owner = client.new_account();
+    let order = resource(&owner, "order-1", "SANDBOX-TRAP", 1);
+    client.post("/resource", &order).refused(502, "PLUGIN_FAILED");
+    client.post("/resource", &resource(&owner, "order-2", "SANDBOX-MAIL", 1)).succeeded();
+    client.post("/resource", &resource(&owner, "order-2", "SANDBOX-MAIL", 1)).succeeded();
+    let metrics = host.operator().below("").get("/metrics");
+    assert_eq!(metrics.status, 200);
+    assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    let has = |start: &str, labels: &[&str]| {
+        let mut lines = metrics.text.lines().filter(|line| line.starts_with(start));
+        let found = lines.any(|line| labels.iter().all(|label| line.contains(label)));
+        assert!(found, "{start} {labels:?} is not in\n{}", metrics.text);
+    };
+    has(
+        "http_request_seconds_bucket",
+        &["method=\"POST\"", "path=\"/apiv1/resource\"", "status=\"200\"", "le="],
+    );
+    has("http_request_seconds_count", &["status=\"502\""]);
+    has(
+        "plugin_call_seconds_count",
+        &["endpoint=\"sandbox\"", "operation=\"account.create\"", "outcome=\"done\""],
+    );
+    has("plugin_call_seconds_count", &["operation=\"resource.create\"", "outcome=\"trap\""]);
+    has("operation_replays_total", &["endpoint=\"sandbox\"", "1"]);
+    has("store_group", &[]);
+    has("pool_", &[]);
+    // No label is made of what a caller sends.
+    client.get("/account/some-id-of-a-caller");
+    client.below("").get("/some-path-of-a-caller");
+    let metrics = host.operator().below("").get("/metrics");
+    assert!(!metrics.text.contains("of-a-caller"), "{}", metrics.text);
+}
+
+#[test]
+fn a_request_id_goes_from_the_call_to_the_log_and_back() {
+    let host = Options::default().set("log.format", "json").start();
+    let client = host.marketplace();
+    let answer = client.with("x-request-id", "trace-me.1").get("/account");
+    assert_eq!(answer.header("x-request-id"), Some("trace-me.1"));
+    let one = client.get("/account").header("x-request-id").unwrap().to_owned();
+    let two = client.get("/account").header("x-request-id").unwrap().to_owned();
+    assert_ne!(one, two);
+    // What could forge a line of the log is not taken over.
+    for forged in ["a b", "a\tb", &"x".repeat(65), "{}", "a\"b"] {
+        let answer = client.with("x-request-id", forged).get("/account");
+        assert_ne!(answer.header("x-request-id"), Some(forged));
+    }
+    let log = host.log();
+    let lines: Vec<Value> =
+        log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert_eq!(lines.len(), log.lines().count(), "every line is JSON:\n{log}");
+    let about = |id: &str| lines.iter().filter(|line| line.to_string().contains(id)).count();
+    assert!(about("trace-me.1") > 0 && about(&one) > 0 && about(&two) > 0, "{log}");
+    let line = lines.iter().find(|line| line.to_string().contains("trace-me.1")).unwrap();
+    assert!(
+        line.to_string().contains("took_us") && line.to_string().contains("marketplace"),
+        "{line}"
+    );
+}
+
+/// The files of a folder that hold this text.
+fn holding(folder: &Path, wanted: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            holding(&path, wanted, found);
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && String::from_utf8_lossy(&bytes).contains(wanted)
+        {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+/// (Contract A8.)
+#[test]
+fn no_password_is_in_a_log_or_on_the_disk() {
+    // All that a log can say, without the compiler's hundred thousand lines.
+    let filter =
+        "trace,cranelift_codegen=info,cranelift_frontend=info,regalloc2=info,wasmtime=info";
+    let mut host = Options::default().set("log.filter", filter).start();
+    let setup = SetupFolder::default().caller(
+        "canary",
+        "marketplace",
+        "caller-password-canary",
+        "endpoints = [\"*\"]",
+    );
+    host.apply_right(setup.path());
+    let client = host.client("canary", "caller-password-canary");
+    let keyed = client.with("idempotency-key", "account-1");
+    let made = keyed.post("/account", &account("contoso", "ada@example.com")).succeeded();
+    let owner = cnsp_tests::bodies::Account {
+        accountid: "contoso".into(),
+        id: made.text_of("provideraccountid"),
+    };
+    let keyed = client.with("idempotency-key", "user-1");
+    keyed.post("/account/user", &user(&owner, "grace@example.com")).succeeded();
+    // Also what is pending, refused, broken or trapping.
+    let mut pending = user(&owner, "pending@example.com");
+    pending["additionalattributes"]["sandbox"] = "pending:1 poll:3600000".into();
+    client.with("idempotency-key", "user-2").post("/account/user", &pending).succeeded();
+    client.post("/account/user", &user(&owner, "grace@example.com"));
+    let mut trapping = user(&owner, "trap@example.com");
+    trapping["additionalattributes"]["sandbox"] = "trap".into();
+    client.post("/account/user", &trapping).refused(502, "PLUGIN_FAILED");
+    let mut broken = user(&owner, "broken@example.com").to_string();
+    broken.truncate(broken.len() - 2);
+    client.send(Method::POST, "/account/user", Some(broken.into_bytes()));
+    host.client("canary", "wrong-password-canary").get("/account");
+    let bought =
+        client.post("/resource", &resource(&owner, "order-1", "SANDBOX-MAIL", 1)).succeeded();
+    let answered = bought.text_of("password");
+    let again =
+        client.post("/resource", &resource(&owner, "order-1", "SANDBOX-MAIL", 1)).succeeded();
+    assert_eq!(again.text_of("password"), answered, "a replay has it");
+    host.terminate();
+
+    let log = host.log();
+    assert!(log.contains("canary"), "the caller's name is in the log");
+    let basic = {
+        use base64::Engine as _;
+        base64::engine::general_purpose::STANDARD.encode("canary:caller-password-canary")
+    };
+    for secret in ["password-canary", &answered, &basic] {
+        if let Some(line) = log.lines().find(|line| line.contains(secret)) {
+            panic!("`{secret}` is in the log: {line}");
+        }
+        let mut found = Vec::new();
+        holding(&host.data(), secret, &mut found);
+        assert!(found.is_empty(), "`{secret}` is in {found:?}");
+    }
+}
