@@ -29,6 +29,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -209,9 +210,18 @@ impl Journal {
             }
         };
         let id = operation_id(&order);
+        let patient_until = Instant::now() + Duration::from_millis(self.settings.pending_wait_ms);
         for attempt in 1..=self.settings.conflict_attempts_max {
             match self.attempt(&order, &id, attempt, known).await {
-                Ok(Step::Settled(answer)) => return Ok(Settled { answer, replayed: false }),
+                Ok(Step::Settled(answer)) => match retry_at(&answer) {
+                    // A failure that may pass, of which nothing was kept: run again while the caller waits.
+                    Some(at)
+                        if at <= patient_until && attempt < self.settings.conflict_attempts_max =>
+                    {
+                        tokio::time::sleep_until(at).await;
+                    }
+                    _ => return Ok(Settled { answer, replayed: false }),
+                },
                 Ok(Step::Pending(answer, subject, after)) => {
                     // The polls need the turn.
                     drop(turn);
@@ -409,6 +419,11 @@ fn operation_id(order: &Order) -> String {
     let name = place(order.endpoint.id(), order.change.kind().texts().name, request_id)
         + &order.fingerprint;
     Uuid::new_v5(&OPERATION_IDS, name.as_bytes()).to_string()
+}
+
+/// When a failure that may pass is to be tried again.
+fn retry_at(answer: &Answer) -> Option<Instant> {
+    Some(Instant::now() + Duration::from_millis(answer.retry_after_ms?))
 }
 
 fn reused(request_id: &str) -> Error {
