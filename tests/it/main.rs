@@ -18,6 +18,7 @@ mod bad_input;
 mod coverage;
 mod endpoint_choice;
 mod envelope;
+mod fuzz;
 mod idempotency;
 mod kill;
 mod limits;

@@ -100,6 +100,27 @@ fn a_request_id_goes_from_the_call_to_the_log_and_back() {
     );
 }
 
+/// The page for trying things out comes from the host alone.
+#[test]
+fn the_interactive_page_needs_no_network() {
+    let host = Host::start();
+    let anybody = host.anonymous().below("");
+    let page = anybody.get("/docs");
+    assert_eq!(page.status, 200);
+    assert!(!page.text.contains("://"), "{}", page.text);
+    let sources =
+        page.text.split(['"', '\'']).filter(|part| part.ends_with(".js") || part.ends_with(".css"));
+    let mut count = 0;
+    for source in sources {
+        let path = format!("/docs/{}", source.trim_start_matches("./"));
+        assert_eq!(anybody.get(&path).status, 200, "{path}");
+        count += 1;
+    }
+    assert!(count >= 3, "{}", page.text);
+    let start = anybody.get("/docs/swagger-initializer.js");
+    assert!(start.text.contains("/openapi.json"), "{}", start.text);
+}
+
 /// The files of a folder that hold this text.
 fn holding(folder: &Path, wanted: &str, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
