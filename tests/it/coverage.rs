@@ -76,3 +76,28 @@ fn snapshots() -> Vec<String> {
     let entries = std::fs::read_dir(SNAPSHOTS).expect("the snapshots are there");
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
 }
+
+/// All sources of a folder, as one text.
+fn sources(folder: &std::path::Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).expect("the sources are there") {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            text += &sources(&path);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text += &std::fs::read_to_string(&path).unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn every_snapshot_is_compared_by_a_test() {
+    let sources = sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/it")));
+    for file in snapshots() {
+        let name = file
+            .strip_suffix(".snap")
+            .unwrap_or_else(|| panic!("{file} is to be reviewed, or removed"));
+        assert!(sources.contains(&format!("\"{name}\"")), "no test compares {file}: remove it");
+    }
+}
