@@ -5,7 +5,7 @@ use crate::capability::{CallLimits, Outbound, Scope};
 use crate::config::Calls;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Failure, OperationKind};
-use crate::plugin::bindings::Adapter;
+use crate::plugin::bindings::Exports;
 use crate::plugin::{CallError, CallState, Called, OperationContext, Plugin, Plugins};
 use crate::store::setup::EndpointRecord;
 use crate::store::{Partition, Store};
@@ -192,7 +192,7 @@ impl Endpoint {
     ) -> Result<Called<std::result::Result<R, Failure>>>
     where
         F: for<'a> FnOnce(
-            &'a Adapter,
+            &'a Exports<'a>,
             &'a mut wasmtime::Store<CallState>,
         )
             -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,

@@ -101,7 +101,7 @@ impl Host {
             let account = account.to_owned();
             let called = endpoint
                 .call(OperationKind::GetAccount, None, |adapter, store| {
-                    async move { adapter.cnsp_adapter_account().call_get(store, &account).await }
+                    async move { adapter.account(&mut *store)?.call_get(store, &account).await }
                         .boxed()
                 })
                 .await;

@@ -15,17 +15,21 @@ pub(crate) use self::engine::PoolUse;
 use crate::blobs::{Blobs, Digest};
 use crate::config::Calls;
 use anyhow::Context;
-use bindings::AdapterPre;
+use bindings::Indices;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
-use wasmtime::component::Linker;
+use wasmtime::component::{InstancePre, Linker};
+
+const NOT_THE_CONTRACT: &str =
+    "the component does not export the world `adapter` of cnsp:adapter@1.0.0";
 
 /// A plugin, ready to be called.
 pub(crate) struct Plugin {
     /// Of the component's bytes.
     pub(crate) digest: Digest,
-    pre: AdapterPre<CallState>,
+    pre: InstancePre<CallState>,
+    indices: Indices,
 }
 
 /// Every plugin that is in use, and what it takes to run one.
@@ -34,6 +38,7 @@ pub(crate) struct Plugins {
     linker: Linker<CallState>,
     blobs: Arc<Blobs>,
     component_bytes_max: usize,
+    memory_bytes_max: usize,
     ready: Mutex<HashMap<Digest, Arc<Plugin>>>,
 }
 
@@ -44,7 +49,15 @@ impl Plugins {
         let engine = engine::start(limits)?;
         let linker = bindings::linker(&engine)?;
         let component_bytes_max = limits.component_bytes_max;
-        Ok(Plugins { engine, linker, blobs, component_bytes_max, ready: Mutex::default() })
+        let memory_bytes_max = limits.memory_bytes_max;
+        Ok(Plugins {
+            engine,
+            linker,
+            blobs,
+            component_bytes_max,
+            memory_bytes_max,
+            ready: Mutex::default(),
+        })
     }
 
     /// Takes a component in: checks it, compiles it, and keeps its artifact. Its bytes are the caller's to keep.
@@ -87,6 +100,9 @@ impl Plugins {
     fn prepare(&self, digest: Digest, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
         let component = artifact::compile(&self.engine, bytes)?;
         let plugin = self.link(digest, &component)?;
+        bindings::check(&self.engine, &component, self.memory_bytes_max)
+            .map_err(anyhow::Error::from)
+            .context(NOT_THE_CONTRACT)?;
         artifact::write(&self.engine, &self.blobs, &digest, &component)?;
         Ok(plugin)
     }
@@ -99,10 +115,8 @@ impl Plugins {
         let pre = self.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
             "the component imports something that the contract cnsp:adapter@1.0.0 does not offer",
         )?;
-        let pre = AdapterPre::new(pre)
-            .map_err(anyhow::Error::from)
-            .context("the component does not export the world `adapter` of cnsp:adapter@1.0.0")?;
-        let plugin = Arc::new(Plugin { digest, pre });
+        let indices = Indices::new(&pre).map_err(anyhow::Error::from).context(NOT_THE_CONTRACT)?;
+        let plugin = Arc::new(Plugin { digest, pre, indices });
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, plugin.clone());
         Ok(plugin)
     }

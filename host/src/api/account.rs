@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{ask, ask_all, all_from};
+use super::read::{all_from, ask, ask_all};
 use crate::model::{
     AccountInfo, Answer, CreateAccount, DeleteAccount, OperationKind, Page, UpdateAccount,
 };
@@ -91,7 +91,7 @@ pub(super) async fn get_account(call: Call) -> Response<Body> {
         let endpoint = call.endpoint(None, &[&id]).await?;
         let account = call.known(&endpoint, &id).await?.account.unwrap_or(id);
         let accountinfo = ask(&endpoint, kind, |adapter, store| {
-            async move { adapter.cnsp_adapter_account().call_get(store, &account).await }.boxed()
+            async move { adapter.account(&mut *store)?.call_get(store, &account).await }.boxed()
         });
         Ok(Answer::done(kind, &GotAccount { accountinfo: accountinfo.await? })?)
     };
@@ -142,7 +142,7 @@ async fn list(
 ) -> Result<super::read::Items<AccountInfo>, Stop> {
     ask_all(endpoint, OperationKind::ListAccounts, page, |adapter, store, page| {
         async move {
-            let page = adapter.cnsp_adapter_account().call_list(store, &page).await?;
+            let page = adapter.account(&mut *store)?.call_list(store, &page).await?;
             Ok(page.map(|page| (page.accounts, page.next)))
         }
         .boxed()

@@ -156,7 +156,7 @@ async fn usage(
         let (asked, window, part) = (scope.clone(), window.clone(), page.clone());
         let feed = ask(endpoint, OperationKind::Usage, |adapter, store| {
             async move {
-                    adapter.cnsp_adapter_billing().call_usage(store, &asked, &window, &part).await
+                    adapter.billing(&mut *store)?.call_usage(store, &asked, &window, &part).await
                 }
                 .boxed()
         })

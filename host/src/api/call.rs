@@ -65,6 +65,8 @@ impl FromRequestParts<Arc<App>> for Call {
         let always_200 = parts.headers.get(ALWAYS_200_HEADER).is_some_and(|value| value == "true");
         Call::begin(parts, app, always_200).await.map_err(|error| {
             envelope::log(&error);
+            // Who has not proved who it is has nothing to ask for: that 401 is CNSP's. (Contract G2.)
+            let always_200 = always_200 && error.code != ErrorCode::InvalidCredentials;
             envelope::response(&envelope::answer(None, &error), always_200)
         })
     }

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{Items, ask_all, all_from};
+use super::read::{Items, all_from, ask_all};
 use crate::app::App;
 use crate::endpoints::Endpoint;
 use crate::journal::is_id;
@@ -73,7 +73,7 @@ pub(super) async fn refresh(app: &App, endpoint: &Endpoint) -> Result<(), Stop> 
 async fn list(app: &App, endpoint: &Endpoint, page: &Page) -> Result<Items<Offering>, Stop> {
     let listed = ask_all(endpoint, OperationKind::ListCatalog, page, |adapter, store, page| {
         async move {
-            let page = adapter.cnsp_adapter_catalog().call_list(store, &page).await?;
+            let page = adapter.catalog(&mut *store)?.call_list(store, &page).await?;
             Ok(page.map(|page| (page.resources, page.next)))
         }
         .boxed()

@@ -208,7 +208,7 @@ impl Call {
     ) -> Result<()> {
         let described = endpoint
             .call(OperationKind::Describe, None, |adapter, store| {
-                async move { adapter.cnsp_adapter_discovery().call_describe(store).await }.boxed()
+                async move { adapter.discovery(&mut *store)?.call_describe(store).await }.boxed()
             })
             .await?;
         let actions = match described.answer {

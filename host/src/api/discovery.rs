@@ -56,7 +56,7 @@ pub(super) async fn describe(call: Call) -> Response<Body> {
 
 async fn ask_one(endpoint: &Endpoint) -> Result<Description, Stop> {
     ask(endpoint, OperationKind::Describe, |adapter, store| {
-        async move { adapter.cnsp_adapter_discovery().call_describe(store).await }.boxed()
+        async move { adapter.discovery(&mut *store)?.call_describe(store).await }.boxed()
     })
     .await
 }

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{ask, all_from};
+use super::read::{all_from, ask};
 use crate::endpoints::Endpoint;
 use crate::model::{Answer, HealthReport, OperationKind, nonsense};
 use axum::body::Body;
@@ -35,7 +35,10 @@ pub(super) async fn check_health(call: Call) -> Response<Body> {
             .ask_everyone(kind, |endpoint| async move {
                 let report = ask_one(&endpoint, None).await?;
                 let checks = all_from(kind, &endpoint, &report.checks)?;
-                Ok((STATUSES.iter().position(|status| *status == report.status).unwrap_or(0), checks))
+                Ok((
+                    STATUSES.iter().position(|status| *status == report.status).unwrap_or(0),
+                    checks,
+                ))
             })
             .await;
         let mut worst = if everyone.partial() { 0 } else { STATUSES.len() - 1 };
@@ -82,7 +85,7 @@ pub(super) async fn check_resource_health(call: Call) -> Response<Body> {
 async fn ask_one(endpoint: &Endpoint, instance: Option<String>) -> Result<HealthReport, Stop> {
     let kind = OperationKind::CheckHealth;
     let report = ask(endpoint, kind, |adapter, store| {
-        async move { adapter.cnsp_adapter_health().call_check(store, instance.as_deref()).await }
+        async move { adapter.health(&mut *store)?.call_check(store, instance.as_deref()).await }
             .boxed()
     })
     .await?;

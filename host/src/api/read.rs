@@ -5,7 +5,7 @@ use super::envelope;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, Result};
 use crate::model::{Failure, OperationKind, Page};
-use crate::plugin::{CallState, bindings::Adapter};
+use crate::plugin::{CallState, bindings::Exports};
 use crate::store::customer::{IdRecord, id_key};
 use crate::store::json::read;
 use futures_util::future::{BoxFuture, join_all};
@@ -28,7 +28,7 @@ pub(super) struct Items<T> {
 pub(super) async fn ask<R, F>(endpoint: &Endpoint, kind: OperationKind, run: F) -> Result<R, Stop>
 where
     F: for<'a> FnOnce(
-        &'a Adapter,
+        &'a Exports<'a>,
         &'a mut wasmtime::Store<CallState>,
     ) -> BoxFuture<'a, wasmtime::Result<Result<R, Failure>>>,
 {
@@ -44,7 +44,7 @@ pub(super) async fn ask_all<T, F>(
 ) -> Result<Items<T>, Stop>
 where
     F: for<'a> Fn(
-        &'a Adapter,
+        &'a Exports<'a>,
         &'a mut wasmtime::Store<CallState>,
         Page,
     )

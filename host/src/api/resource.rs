@@ -179,7 +179,7 @@ async fn mark_pending(
 
 async fn get(call: &Call, endpoint: &Endpoint, id: String) -> Result<ResourceInfo, Stop> {
     let mut resource = ask(endpoint, OperationKind::GetResource, |adapter, store| {
-        async move { adapter.cnsp_adapter_resource().call_get(store, &id).await }.boxed()
+        async move { adapter.resource(&mut *store)?.call_get(store, &id).await }.boxed()
     })
     .await?;
     mark_pending(call, endpoint, &mut resource).await?;
@@ -196,8 +196,7 @@ async fn list(
         ask_all(endpoint, OperationKind::ListResources, page, |adapter, store, page| {
             let account = account.clone();
             async move {
-                let page =
-                    adapter.cnsp_adapter_resource().call_list(store, &account, &page).await?;
+                let page = adapter.resource(&mut *store)?.call_list(store, &account, &page).await?;
                 Ok(page.map(|page| (page.resources, page.next)))
             }
             .boxed()

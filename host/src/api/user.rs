@@ -174,7 +174,7 @@ enum Found {
 
 async fn get(endpoint: &Endpoint, id: String) -> Result<UserInfo, Stop> {
     ask(endpoint, OperationKind::GetUser, |adapter, store| {
-        async move { adapter.cnsp_adapter_user().call_get(store, &id).await }.boxed()
+        async move { adapter.user(&mut *store)?.call_get(store, &id).await }.boxed()
     })
     .await
 }
@@ -183,7 +183,7 @@ async fn list(endpoint: &Endpoint, account: String, page: &Page) -> Result<Items
     ask_all(endpoint, OperationKind::ListUsers, page, |adapter, store, page| {
         let account = account.clone();
         async move {
-            let page = adapter.cnsp_adapter_user().call_list(store, &account, &page).await?;
+            let page = adapter.user(&mut *store)?.call_list(store, &account, &page).await?;
             Ok(page.map(|page| (page.users, page.next)))
         }
         .boxed()

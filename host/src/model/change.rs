@@ -1,7 +1,7 @@
 //! The changes that a caller can ask for, and what comes of them.
 
 use super::*;
-use crate::plugin::{CallState, bindings::Adapter};
+use crate::plugin::{CallState, bindings::Exports};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -177,57 +177,90 @@ impl Change {
     /// Calls the plugin's function for it.
     pub(crate) async fn call(
         self,
-        adapter: &Adapter,
+        adapter: &Exports<'_>,
         store: &mut wasmtime::Store<CallState>,
     ) -> wasmtime::Result<Result<Outcome, Failure>> {
-        let account = adapter.cnsp_adapter_account();
-        let user = adapter.cnsp_adapter_user();
-        let resource = adapter.cnsp_adapter_resource();
         Ok(match self {
             Change::CreateAccount(request) => {
-                outcome!(account.call_create(store, &request).await?, CreateAccountOutcome, Account)
+                outcome!(
+                    adapter.account(&mut *store)?.call_create(store, &request).await?,
+                    CreateAccountOutcome,
+                    Account
+                )
             }
             Change::UpdateAccount(request) => {
-                outcome!(account.call_update(store, &request).await?, UpdateAccountOutcome, Account)
+                outcome!(
+                    adapter.account(&mut *store)?.call_update(store, &request).await?,
+                    UpdateAccountOutcome,
+                    Account
+                )
             }
             Change::DeleteAccount(request) => {
-                outcome!(account.call_delete(store, &request).await?, DeleteAccountOutcome, Account)
+                outcome!(
+                    adapter.account(&mut *store)?.call_delete(store, &request).await?,
+                    DeleteAccountOutcome,
+                    Account
+                )
             }
             Change::CreateUser(request) => {
-                outcome!(user.call_create(store, &request).await?, CreateUserOutcome, User)
+                outcome!(
+                    adapter.user(&mut *store)?.call_create(store, &request).await?,
+                    CreateUserOutcome,
+                    User
+                )
             }
             Change::UpdateUser(request) => {
-                outcome!(user.call_update(store, &request).await?, UpdateUserOutcome, User)
+                outcome!(
+                    adapter.user(&mut *store)?.call_update(store, &request).await?,
+                    UpdateUserOutcome,
+                    User
+                )
             }
             Change::DeleteUser(request) => {
-                outcome!(user.call_delete(store, &request).await?, DeleteUserOutcome, User)
+                outcome!(
+                    adapter.user(&mut *store)?.call_delete(store, &request).await?,
+                    DeleteUserOutcome,
+                    User
+                )
             }
             Change::AssignSeat(request) => {
-                outcome!(user.call_assign(store, &request).await?, ChangeSeatOutcome, Seat)
+                outcome!(
+                    adapter.user(&mut *store)?.call_assign(store, &request).await?,
+                    ChangeSeatOutcome,
+                    Seat
+                )
             }
             Change::RevokeSeat(request) => {
-                outcome!(user.call_revoke(store, &request).await?, ChangeSeatOutcome, Seat)
+                outcome!(
+                    adapter.user(&mut *store)?.call_revoke(store, &request).await?,
+                    ChangeSeatOutcome,
+                    Seat
+                )
             }
             Change::CreateResource(request) => {
                 outcome!(
-                    resource.call_create(store, &request).await?,
+                    adapter.resource(&mut *store)?.call_create(store, &request).await?,
                     CreateResourceOutcome,
                     Created
                 )
             }
             Change::UpdateResource(request) => {
                 outcome!(
-                    resource.call_update(store, &request).await?,
+                    adapter.resource(&mut *store)?.call_update(store, &request).await?,
                     UpdateResourceOutcome,
                     Resource
                 )
             }
             Change::ActOnResource(request) => {
-                outcome!(resource.call_act(store, &request).await?, ActOnResourceOutcome, Resource)
+                outcome!(
+                    adapter.resource(&mut *store)?.call_act(store, &request).await?,
+                    ActOnResourceOutcome,
+                    Resource
+                )
             }
             Change::DeleteResource(request) => {
                 outcome!(
-                    resource.call_delete(store, &request).await?,
+                    adapter.resource(&mut *store)?.call_delete(store, &request).await?,
                     DeleteResourceOutcome,
                     Resource
                 )

@@ -11,6 +11,7 @@ use serde::ser::{Error as _, SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
+use std::borrow::Cow;
 use std::fmt;
 
 /// One JSON value as text.
@@ -242,23 +243,30 @@ impl<'de> Visitor<'de> for Strict {
 
     // Numbers too long for the types above come this way, as a map with one private key.
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let mut keys = std::collections::HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
+        let mut keys = Vec::new();
+        while let Some(Name(key)) = map.next_key()? {
             check_text(&key)?;
             match key.starts_with(PRIVATE) {
                 true => map.next_value_seed(Digits)?,
                 false => map.next_value_seed(Strict)?,
             }
-            if let Some(key) = keys.replace(key) {
-                return Err(de::Error::custom(format!(
-                    "the key `{}` occurs twice",
-                    key.escape_debug()
-                )));
+            keys.push(key);
+        }
+        keys.sort_unstable();
+        let twice = keys.iter().zip(keys.iter().skip(1)).find(|(key, next)| key == next);
+        match twice {
+            None => Ok(()),
+            Some((key, _)) => {
+                Err(de::Error::custom(format!("the key `{}` occurs twice", key.escape_debug())))
             }
         }
-        Ok(())
     }
 }
+
+/// A key, copied only where it has escapes.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// NUL ends texts in too many systems behind adapters, and separates the parts of our own keys.
 fn check_text<E: de::Error>(text: &str) -> Result<(), E> {
@@ -408,7 +416,9 @@ mod tests {
         assert!(refused(r#"{"a":1"#).contains("EOF"));
         assert!(refused(r#"{} {}"#).contains("trailing"));
         assert!(refused(r#"{"$serde_json::private::Number":"1"}"#).contains("no key that begins"));
-        assert!(refused(r#"{"a":[{"\u0024serde_json::private::RawValue":"{"}]}"#).contains("no key"));
+        assert!(
+            refused(r#"{"a":[{"\u0024serde_json::private::RawValue":"{"}]}"#).contains("no key")
+        );
     }
 
     #[test]

@@ -2,8 +2,9 @@
 #![allow(missing_docs, unreachable_pub, reason = "generated; the documentation is in wit/")]
 
 use super::CallState;
-use wasmtime::Engine;
-use wasmtime::component::{HasSelf, Linker};
+use exports::cnsp::adapter::{account, billing, catalog, discovery, health, resource, user};
+use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
+use wasmtime::{Engine, StoreLimits, StoreLimitsBuilder};
 
 wasmtime::component::bindgen!({
     world: "adapter",
@@ -42,3 +43,107 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     Adapter::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
 }
+
+/// Where the functions of a plugin are, looked up once.
+pub(super) struct Indices {
+    account: account::GuestIndices,
+    billing: billing::GuestIndices,
+    catalog: catalog::GuestIndices,
+    discovery: discovery::GuestIndices,
+    health: health::GuestIndices,
+    resource: resource::GuestIndices,
+    user: user::GuestIndices,
+}
+
+impl Indices {
+    pub(super) fn new<T>(pre: &InstancePre<T>) -> wasmtime::Result<Indices> {
+        Ok(Indices {
+            account: account::GuestIndices::new(pre)?,
+            billing: billing::GuestIndices::new(pre)?,
+            catalog: catalog::GuestIndices::new(pre)?,
+            discovery: discovery::GuestIndices::new(pre)?,
+            health: health::GuestIndices::new(pre)?,
+            resource: resource::GuestIndices::new(pre)?,
+            user: user::GuestIndices::new(pre)?,
+        })
+    }
+}
+
+/// The functions of an instance. An interface's types are compared when it is asked for, which takes longer
+/// than a small call: so only the one that is called, and not all seven as `Adapter` does.
+pub(crate) struct Exports<'a> {
+    pub(super) instance: Instance,
+    pub(super) indices: &'a Indices,
+}
+
+impl Exports<'_> {
+    pub(crate) fn account(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+    ) -> wasmtime::Result<account::Guest> {
+        self.indices.account.load(store, &self.instance)
+    }
+
+    pub(crate) fn billing(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+    ) -> wasmtime::Result<billing::Guest> {
+        self.indices.billing.load(store, &self.instance)
+    }
+
+    pub(crate) fn catalog(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+    ) -> wasmtime::Result<catalog::Guest> {
+        self.indices.catalog.load(store, &self.instance)
+    }
+
+    pub(crate) fn discovery(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+    ) -> wasmtime::Result<discovery::Guest> {
+        self.indices.discovery.load(store, &self.instance)
+    }
+
+    pub(crate) fn health(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+    ) -> wasmtime::Result<health::Guest> {
+        self.indices.health.load(store, &self.instance)
+    }
+
+    pub(crate) fn resource(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+    ) -> wasmtime::Result<resource::Guest> {
+        self.indices.resource.load(store, &self.instance)
+    }
+
+    pub(crate) fn user(
+        &self,
+        store: &mut wasmtime::Store<CallState>,
+    ) -> wasmtime::Result<user::Guest> {
+        self.indices.user.load(store, &self.instance)
+    }
+}
+
+/// Compares the types of all functions with the contract, in an instance that can call nothing of ours.
+pub(super) fn check(
+    engine: &Engine,
+    component: &Component,
+    memory_bytes_max: usize,
+) -> wasmtime::Result<()> {
+    let mut linker = Linker::<StoreLimits>::new(engine);
+    linker.define_unknown_imports_as_traps(component)?;
+    let pre = linker.instantiate_pre(component)?;
+    let limits = StoreLimitsBuilder::new().memory_size(memory_bytes_max).build();
+    let mut store = wasmtime::Store::new(engine, limits);
+    store.limiter(|limits| limits);
+    store.set_epoch_deadline(CHECK_TICKS_MAX);
+    let instance = pre.instantiate(&mut store)?;
+    AdapterIndices::new(&pre)?.load(&mut store, &instance)?;
+    Ok(())
+}
+
+/// What a plugin's start may take while it is checked, in ticks of the epoch.
+const CHECK_TICKS_MAX: u64 = 100;

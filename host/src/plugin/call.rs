@@ -1,7 +1,7 @@
 //! One call of a plugin: an instance of its own, two clocks, caps on all it can use.
 
 use super::Plugin;
-use super::bindings::Adapter;
+use super::bindings::Exports;
 use super::engine::EPOCH_TICK;
 use crate::capability::{HttpUse, Kv, LogUse, Scope};
 use futures_util::future::BoxFuture;
@@ -114,7 +114,7 @@ impl Plugin {
     ) -> Result<Called<R>, CallError>
     where
         F: for<'a> FnOnce(
-            &'a Adapter,
+            &'a Exports<'a>,
             &'a mut wasmtime::Store<CallState>,
         ) -> BoxFuture<'a, wasmtime::Result<R>>,
     {
@@ -143,8 +143,8 @@ impl Plugin {
             Ok(if cpu.exceeded { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
         });
         let answer = tokio::time::timeout_at(deadline, async {
-            let adapter = self.pre.instantiate_async(&mut store).await?;
-            run(&adapter, &mut store).await
+            let instance = self.pre.instantiate_async(&mut store).await?;
+            run(&Exports { instance, indices: &self.indices }, &mut store).await
         })
         .await;
         match answer {
