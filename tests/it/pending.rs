@@ -1,6 +1,8 @@
 //! Work that the provider has accepted and not finished.
 
-use cnsp_tests::bodies::{Account, Resource, account, action, deletion, resource, seat, unique};
+use cnsp_tests::bodies::{
+    Account, Resource, account, action, deletion, requestor, resource, seat, unique,
+};
 use cnsp_tests::client::{Answer, Client};
 use cnsp_tests::eventually;
 use cnsp_tests::host::{Host, Options};
@@ -202,7 +204,12 @@ fn pending_work_that_fails_is_told_to_who_asks_again() {
     assert_eq!((failed.status, failed.header("idempotent-replayed")), (403, Some("true")));
     assert_eq!(failed.error(), "The user is not authorized to perform this operation.");
     // It is over: the next change is for the provider to refuse.
-    let change =
-        action(&account, "p-1", &Resource { id, subscription: String::new() }, "update.suspend");
+    let instance = Resource { id: id.clone(), subscription: String::new() };
+    let change = action(&account, "p-1", &instance, "update.suspend");
     assert_ne!(client.put("/resource", &change).code(), "RESOURCE_PENDING");
+    // What the adapter wrote as it failed is kept: the instance is cancelled at the provider too.
+    let mut unlock = requestor(&account);
+    unlock["additionalattributes"] = json!({ "sandbox": "" });
+    client.put("/account", &unlock).succeeded();
+    assert_eq!(client.status(&id), "cancel");
 }

@@ -151,6 +151,34 @@ pub(crate) fn first_live(account: &str) -> Result<Option<String>, Failure> {
 }
 
 pub(crate) fn create(request: CreateResource) -> Result<CreateResourceOutcome, Failure> {
+    let requestor = request.requestor.clone();
+    let created = make(request);
+    match &created {
+        // The end of work that is known to be pending; what this writes is kept.
+        Err(failure) if !failure.retryable && operation::token().is_some() => give_up(&requestor)?,
+        _ => {}
+    }
+    created
+}
+
+/// Cancels the instance that this operation began and cannot finish.
+fn give_up(requestor: &Requestor) -> Result<(), Failure> {
+    let Ok(account) = account::of_requestor(Function::CreateResource, requestor) else {
+        return Ok(());
+    };
+    let own = ids::mint(&operation::require_id()?);
+    let id = InstanceId { account: account.part(), own: &own };
+    match kv::get_json::<Resource>(&id.key())? {
+        Some(mut resource) if resource.status == Status::Pending => {
+            resource.status = Status::Cancel;
+            resource.end = Some(instant::now());
+            resource.save()
+        }
+        _ => Ok(()),
+    }
+}
+
+fn make(request: CreateResource) -> Result<CreateResourceOutcome, Failure> {
     let function = Function::CreateResource;
     let CreateResource { resource: kind, parameters, requestor, other, .. } = request;
     check_type(function, Some(&kind))?;

@@ -114,12 +114,13 @@ pub fn keys() -> Vec<String> {
     with(|fake| fake.kv.keys().cloned().collect())
 }
 
-/// Runs a change the way the host does: what it writes is kept when it succeeds, and only then.
+/// Runs a change the way the host does: what it writes is kept when it succeeds.
 pub fn operation<T>(id: &str, change: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     run(id, 1, None, change)
 }
 
-/// As [`operation`], for a later run of it: its attempt, and the token of the pending before.
+/// As [`operation`], for a later run of it: its attempt, and the token of the pending before. With a token a
+/// failure that is not retryable keeps what was written too: it is the end of work that the adapter knows of.
 pub fn run<T>(
     id: &str,
     attempt: u32,
@@ -135,7 +136,11 @@ pub fn run<T>(
     with(|fake| {
         fake.running = None;
         let written = std::mem::take(&mut fake.written);
-        if result.is_ok() {
+        let kept = match &result {
+            Ok(_) => true,
+            Err(failure) => token.is_some() && !failure.retryable,
+        };
+        if kept {
             for (key, value) in written {
                 fake.version += 1;
                 match value {
@@ -225,6 +230,22 @@ mod tests {
         assert_eq!(refused.unwrap_err().respcode, 403);
         assert_eq!(kv::get("a/1").unwrap().unwrap().value, b"x");
         assert_eq!(kv::set("a/1", b"z").unwrap_err().code, 3);
+    }
+
+    #[test]
+    fn a_failure_that_ends_pending_work_keeps_what_it_wrote() {
+        let fail = |token, failure: Failure| {
+            let failed = run("op", 2, token, || {
+                kv::set("end", b"1")?;
+                Err::<(), _>(failure)
+            });
+            assert!(failed.is_err());
+        };
+        fail(None, Failure::refused(403, "no"));
+        fail(Some("1"), Failure::refused(503, "later").retryable());
+        assert!(keys().is_empty());
+        fail(Some("1"), Failure::refused(403, "no"));
+        assert_eq!(keys(), ["end"]);
     }
 
     #[test]

@@ -36,6 +36,28 @@ fn a_pending_instance_that_is_deleted_stays_cancelled() {
 }
 
 #[test]
+fn a_pending_instance_whose_creation_fails_is_cancelled() {
+    let account = account("a-1");
+    let request = order(&account, "SANDBOX-PENDING", 1);
+    let create =
+        |token| testing::run("op-p", 2, token, || Sandbox::create_resource(request.clone()));
+    let pending = create(None).unwrap().into_result().unwrap_err();
+    let id = pending.providerinstanceid;
+    // What may pass ends nothing.
+    testing::set_config("sandbox", "fail");
+    assert!(create(Some("1")).unwrap_err().retryable);
+    testing::unset_config("sandbox");
+    assert_eq!(status(&id), "pending");
+    testing::set_config("sandbox", "refuse:422");
+    assert_eq!(create(Some("1")).unwrap_err().respcode, 422);
+    testing::unset_config("sandbox");
+    assert_eq!(status(&id), "cancel");
+    // Once it is over it stays so.
+    assert_eq!(create(Some("1")).unwrap_err().respcode, 409);
+    assert_eq!(status(&id), "cancel");
+}
+
+#[test]
 fn every_change_can_be_pending_and_changes_nothing_before_it_is_done() {
     let account_id = account("a-1");
     let user = user(&account_id, "ada@example.com");
