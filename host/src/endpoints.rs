@@ -256,8 +256,9 @@ impl Endpoint {
             let id = &self.record.id;
             metrics::counter!("limit_hits_total", "endpoint" => id.clone(), "limit" => "endpoint concurrency").increment(1);
             let max = self.lane.permits_max;
+            let calls = if max == 1 { "call" } else { "calls" };
             let text = format!(
-                "Endpoint `{id}` already has the {max} calls at a time that it may have. Try again."
+                "Endpoint `{id}` already has the {max} {calls} at a time that it may have. Try again."
             );
             return Err(Error::new(ErrorCode::EndpointBusy, text).retry_after(BUSY_RETRY_AFTER));
         };
@@ -290,8 +291,10 @@ impl Endpoint {
         };
         let max = self.admission.account_queue_max;
         if Arc::strong_count(&queue) > max.saturating_add(1) {
+            let changes = if max == 1 { "change" } else { "changes" };
+            let are = if max == 1 { "is" } else { "are" };
             let text = format!(
-                "{max} changes of this account are already waiting at endpoint `{}`. Try again.",
+                "{max} {changes} of this account {are} already waiting at endpoint `{}`. Try again.",
                 self.record.id
             );
             return Err(Error::new(ErrorCode::EndpointBusy, text).retry_after(BUSY_RETRY_AFTER));

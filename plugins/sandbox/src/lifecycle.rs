@@ -49,8 +49,9 @@ fn change_licences(
     if let Some(instance) = resource.parts() {
         let taken = seat::taken(instance, resource.licence)?;
         if licence < taken {
+            let licences = if licence == 1 { "licence" } else { "licences" };
             let text = format!(
-                "{taken} seats are assigned: revoke {} of them before going down to {licence} licences.",
+                "{taken} seats are assigned: revoke {} of them before going down to {licence} {licences}.",
                 taken - licence
             );
             return Err(function.refuse(400, text));

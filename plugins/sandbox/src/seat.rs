@@ -48,11 +48,12 @@ pub(crate) fn assign(request: ChangeSeat) -> Result<ChangeSeatOutcome, Failure> 
         return Err(function.refuse(404, text));
     }
     if taken(instance, resource.licence)? >= resource.licence {
-        let text = format!(
-            "No seat is free: the subscription has {} licences, and each is assigned. Revoke one, or buy \
-             more licences.",
-            resource.licence
-        );
+        let licence = resource.licence;
+        let has = match licence {
+            1 => "1 licence, and it is assigned. Revoke it,".to_owned(),
+            _ => format!("{licence} licences, and each is assigned. Revoke one,"),
+        };
+        let text = format!("No seat is free: the subscription has {has} or buy more licences.");
         return Err(function.refuse(403, text));
     }
     if let Some(wait) = told.wait() {
