@@ -202,7 +202,8 @@ async fn exchange(
     let mut answer = client.execute(request).await.map_err(not_reached)?;
     let status = answer.status().as_u16();
     if answer.headers().len() > HEADER_COUNT_MAX {
-        return Err(failed(4, format!("the response has more than {HEADER_COUNT_MAX} headers")));
+        let message = format!("the response has more than {HEADER_COUNT_MAX} headers");
+        return Err(HttpError { code: 4, message, outcome_unknown: effect });
     }
     let headers = answer.headers().iter().map(|(name, value)| Header {
         name: name.as_str().to_owned(),
