@@ -5,6 +5,7 @@ use super::openapi::{params, schemas};
 use super::read::{Items, all_from, ask_all};
 use crate::app::App;
 use crate::endpoints::Endpoint;
+use crate::error::Error;
 use crate::journal::is_id;
 use crate::model::{Answer, Offering, OperationKind, Page};
 use crate::store::customer::offering_key;
@@ -15,6 +16,7 @@ use futures_util::FutureExt;
 use http::Response;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 #[derive(Serialize)]
 struct ListedOfferings {
@@ -79,25 +81,19 @@ async fn list(app: &App, endpoint: &Endpoint, page: &Page) -> Result<Items<Offer
         .boxed()
     })
     .await?;
+    // An adapter may list a sku twice, and a transaction may not have a key twice.
+    let skus: BTreeSet<&str> = listed.items.iter().map(|o| o.parameters.sku.as_str()).collect();
     let mut new = Vec::new();
-    for offering in &listed.items {
-        let sku = offering.parameters.sku.as_str();
-        if is_id(sku)
-            && app
-                .store
-                .get(&offering_key(endpoint.id(), sku))
-                .await
-                .map_err(crate::error::Error::from)?
-                .is_none()
-        {
-            new.push(Operation::Put(offering_key(endpoint.id(), sku), Bytes::from_static(b"{}")));
+    for sku in skus.into_iter().filter(|sku| is_id(sku)) {
+        let key = offering_key(endpoint.id(), sku);
+        if app.store.get(&key).await.map_err(Error::from)?.is_none() {
+            new.push(Operation::Put(key, Bytes::from_static(b"{}")));
         }
     }
-    new.dedup();
     for some in new.chunks(TX_OPERATION_COUNT_MAX / 2) {
         let mut tx = Tx::new(endpoint.partition);
         tx.operations = some.to_vec();
-        app.store.commit(tx).await.map_err(crate::error::Error::from)?;
+        app.store.commit(tx).await.map_err(Error::from)?;
     }
     Ok(listed)
 }
