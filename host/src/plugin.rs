@@ -82,7 +82,7 @@ impl Plugins {
             return Ok(plugin);
         }
         if let Some(component) = artifact::read(&self.engine, &self.blobs, digest)? {
-            return self.link(*digest, &component);
+            return Ok(self.keep(self.link(*digest, &component)?));
         }
         let bytes = self.blobs.get(digest)?;
         self.prepare(*digest, &bytes)
@@ -104,21 +104,27 @@ impl Plugins {
             .map_err(anyhow::Error::from)
             .context(NOT_THE_CONTRACT)?;
         artifact::write(&self.engine, &self.blobs, &digest, &component)?;
-        Ok(plugin)
+        Ok(self.keep(plugin))
     }
 
     fn link(
         &self,
         digest: Digest,
         component: &wasmtime::component::Component,
-    ) -> anyhow::Result<Arc<Plugin>> {
+    ) -> anyhow::Result<Plugin> {
         let pre = self.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
             "the component imports something that the contract cnsp:adapter@1.0.0 does not offer",
         )?;
         let indices = Indices::new(&pre).map_err(anyhow::Error::from).context(NOT_THE_CONTRACT)?;
-        let plugin = Arc::new(Plugin { digest, pre, indices });
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, plugin.clone());
-        Ok(plugin)
+        Ok(Plugin { digest, pre, indices })
+    }
+
+    /// Makes a plugin ready. Only what was checked may be: nothing looks at it again.
+    fn keep(&self, plugin: Plugin) -> Arc<Plugin> {
+        let plugin = Arc::new(plugin);
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.insert(plugin.digest, plugin.clone());
+        plugin
     }
 
     /// Forgets the plugins that no endpoint uses any more, so that their code can be unmapped.
