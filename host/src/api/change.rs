@@ -125,10 +125,12 @@ impl Call {
             return Err(Error::invalid("`requestid` and `requestId` differ: send one."));
         }
         let value = Value::Object(object);
-        let fingerprint = json::fingerprint(&value);
         let body = Bytes::from(value.to_string());
         let change = Change::parse(kind.texts().name, &body)?;
         let request_id = self.request_id(&change)?;
+        // Only a request that can be repeated is ever compared with another.
+        let fingerprint =
+            request_id.as_ref().map(|_| json::fingerprint(&value)).unwrap_or_default();
         let requestor = change.requestor();
         let of = |part: fn(&Requestor) -> &Option<String>| {
             requestor.and_then(|requestor| part(requestor).as_deref())
@@ -152,6 +154,7 @@ impl Call {
         let ids: Vec<&str> = ids.map(|(_, id)| id).collect();
         check_method_action(&change)?;
         check_subject(&change)?;
+        check_email(&change)?;
         let endpoint = self.endpoint(change.sku(), &ids).await?;
         if let Change::ActOnResource(request) = &change
             && kind == OperationKind::ActOnResource
@@ -256,6 +259,20 @@ fn check_subject(change: &Change) -> Result<()> {
         _ => return Ok(()),
     };
     Err(Error::invalid(missing))
+}
+
+/// The longest address that mail can have (RFC 5321, section 4.5.3.1.3, without its brackets).
+const EMAIL_BYTES_MAX: usize = 254;
+
+/// A new user is pending under the address, which has to fit into a key before the provider is asked.
+fn check_email(change: &Change) -> Result<()> {
+    match change {
+        Change::CreateUser(request) if request.email.len() > EMAIL_BYTES_MAX => {
+            let text = format!("`email` has more than the {EMAIL_BYTES_MAX} bytes that it may have.");
+            Err(Error::invalid(text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Where the method says what to do, `action` may say it again, and nothing else. (Contract A9.)
