@@ -24,6 +24,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// The edges of the latency histograms, in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// How often the samples of the metrics are folded: what comes in between takes memory.
+const METRICS_FOLDED_EVERY: Duration = Duration::from_secs(2);
 /// hyper refuses headers over its own limits without a body; ours come first and answer in the envelope.
 const OVER_OUR_LIMITS: usize = 4;
 
@@ -43,6 +45,14 @@ fn recorder() -> anyhow::Result<PrometheusHandle> {
     let latency = Matcher::Suffix("_seconds".to_owned());
     let builder = PrometheusBuilder::new().set_buckets_for_metric(latency, &LATENCY_BUCKETS)?;
     let handle = builder.install_recorder().context("the metrics cannot be gathered")?;
+    // Samples pile up until somebody folds them into their histograms; nobody may ever ask for them.
+    let folding = handle.clone();
+    std::thread::Builder::new().name("metrics".into()).spawn(move || {
+        loop {
+            std::thread::sleep(METRICS_FOLDED_EVERY);
+            folding.run_upkeep();
+        }
+    })?;
     Ok(RECORDER.get_or_init(|| handle).clone())
 }
 
@@ -78,7 +88,11 @@ pub(crate) async fn run_until(
     let served = accept(&app, beside, listener, stop).await;
     tracing::info!("stopping");
     drop(control);
-    let wait = Duration::from_millis(config.http.shutdown_timeout_ms);
+    let wait = match served {
+        Ok(()) => Duration::from_millis(config.http.shutdown_timeout_ms),
+        // Without its store nothing that is running can be kept: the sooner the next process starts, the better.
+        Err(_) => Duration::ZERO,
+    };
     if tokio::time::timeout(wait, app.journal.stop()).await.is_err() {
         tracing::warn!(?wait, "some operations did not finish in time");
     }
