@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::store::customer::{id_key, offering_key};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, OriginalUri, Query, RawPathParams};
+use futures_util::future::join_all;
 use http::request::Parts;
 use http::{HeaderValue, Response};
 use std::collections::BTreeMap;
@@ -183,14 +184,16 @@ impl Call {
     /// The endpoints that sell a sku: by the offerings that are known, else by asking for their catalogs.
     async fn sellers(&self, usable: &[Arc<Endpoint>], sku: &str) -> Result<Vec<Arc<Endpoint>>> {
         for fresh in [false, true] {
+            if fresh {
+                let asked = usable.iter().map(|one| super::catalog::refresh(&self.app, one));
+                for refreshed in join_all(asked).await {
+                    if let Err(Stop::Failed(error)) = refreshed {
+                        envelope::log(&error);
+                    }
+                }
+            }
             let mut sellers = Vec::new();
             for endpoint in usable {
-                if fresh
-                    && let Err(Stop::Failed(error)) =
-                        super::catalog::refresh(&self.app, endpoint).await
-                {
-                    envelope::log(&error);
-                }
                 if self.app.store.get(&offering_key(endpoint.id(), sku)).await?.is_some() {
                     sellers.push(endpoint.clone());
                 }
