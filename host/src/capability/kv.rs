@@ -206,6 +206,8 @@ impl Host for CallState {
                 limit: limit.saturating_add(1 + self.kv.writes.len()),
             };
             let page = self.scope.store.scan(&range).await.map_err(unreachable_now)?;
+            // What is scanned counts, not what is returned: the commit scans it all again.
+            self.kv.touch(page.entries.len().max(1), self.scope.limits.kv_key_count_max)?;
             if self.kv.in_operation {
                 self.kv.ranges.push((range, page.fingerprint()));
             }
@@ -242,7 +244,6 @@ impl Host for CallState {
             }
             cursor = last;
         }
-        self.kv.touch(entries.len().max(1), self.scope.limits.kv_key_count_max)?;
         Ok(entries)
     }
 
