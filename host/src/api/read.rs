@@ -3,7 +3,7 @@
 use super::call::{Call, Stop};
 use super::envelope;
 use crate::endpoints::Endpoint;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Failure, OperationKind, Page};
 use crate::plugin::{CallState, bindings::Exports};
 use crate::store::customer::{IdRecord, id_key};
@@ -12,6 +12,7 @@ use futures_util::future::{BoxFuture, join_all};
 use http::{HeaderValue, Response};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The most items that one answer lists; what is beyond them is linked.
 const LIST_COUNT_MAX: usize = 10_000;
@@ -35,7 +36,8 @@ where
     endpoint.call(kind, None, run).await?.answer.map_err(Stop::Refused)
 }
 
-/// Calls the plugin for a list, page by page: for one page when `page` has a limit, else for all.
+/// Calls the plugin for a list, page by page: for one page when `page` has a limit, else for all. All pages
+/// together have the time that one call has: a list that never ends must not hold its caller.
 pub(super) async fn ask_all<T, F>(
     endpoint: &Endpoint,
     kind: OperationKind,
@@ -50,6 +52,7 @@ where
     )
         -> BoxFuture<'a, wasmtime::Result<Result<(Vec<T>, Option<String>), Failure>>>,
 {
+    let began = Instant::now();
     let mut items: Vec<T> = Vec::new();
     let mut after = page.after.clone();
     loop {
@@ -59,6 +62,14 @@ where
         items.extend(more);
         if next.is_none() || page.limit.is_some() || items.len() >= LIST_COUNT_MAX || stuck {
             return Ok(Items { items, next });
+        }
+        let limit = endpoint.call_timeout();
+        if began.elapsed() > limit {
+            let id = endpoint.id();
+            let text = format!(
+                "The provider's adapter at endpoint `{id}` did not end its list within {limit:?}. Ask the endpoint for one page at a time, with `?limit=`."
+            );
+            return Err(Error::new(ErrorCode::PluginTimeout, text).into());
         }
         after = next;
     }
