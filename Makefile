@@ -3,8 +3,10 @@
 
 CNSP = target/release/cnsp
 GUESTS = target/plugins
+# Guests that only the tests use.
+FIXTURES = tests/fixtures/greedy tests/fixtures/caller
 
-.PHONY: demo test check guests guest-toolchain test-tools bench fmt
+.PHONY: demo test check fixtures guests guest-toolchain test-tools bench fmt
 
 # The host with the sandbox provider and demo data, ready to `curl`. ARGS goes to `cnsp demo`.
 demo: guest-toolchain
@@ -16,11 +18,16 @@ demo: guest-toolchain
 test: guest-toolchain test-tools check
 	cargo build -p cnsp
 	target/debug/cnsp plugin build --out $(GUESTS)
+	target/debug/cnsp plugin build --out $(GUESTS)/fixtures $(FIXTURES)
 	cargo nextest run --workspace
 	cargo test --workspace --doc -q
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps -q
 	cargo deny --log-level error check bans licenses sources
 	cargo machete
+
+fixtures: guest-toolchain
+	cargo build -p cnsp
+	target/debug/cnsp plugin build --out $(GUESTS)/fixtures $(FIXTURES)
 
 check:
 	cargo fmt --all --check

@@ -50,6 +50,17 @@ pub fn plugins() -> PathBuf {
     plugins
 }
 
+/// A compiled guest that only the tests use, by its crate's name.
+///
+/// # Panics
+/// When it was not built.
+pub fn fixture(name: &str) -> PathBuf {
+    let fixture = target().join("plugins/fixtures").join(name).with_extension("wasm");
+    let text = "a guest of the tests is not built: run `make fixtures` first";
+    assert!(fixture.is_file(), "{text} ({})", fixture.display());
+    fixture
+}
+
 /// The program, with none of our variables but these.
 pub fn command(env: &[(String, String)]) -> Command {
     let mut command = Command::new(program());

@@ -1,6 +1,6 @@
 //! Declared set-ups: a folder of TOML files for `cnsp apply`.
 
-use crate::programs::plugins;
+use crate::programs::{fixture, plugins};
 use std::fmt::Write;
 use std::path::Path;
 use tempfile::TempDir;
@@ -43,6 +43,13 @@ impl SetupFolder {
             let _ = writeln!(text, "{name} = {value}");
         }
         self.text(&text)
+    }
+
+    /// Declares an endpoint of the vendor `acme` with a guest of `tests/fixtures`. `more` is TOML:
+    /// `config = {…}`, `grants = […]`.
+    pub fn fixture(self, id: &str, name: &str, more: &str) -> SetupFolder {
+        let plugin = fixture(name);
+        self.text(&format!("[endpoints.{id}]\nvendor = \"acme\"\nplugin = {plugin:?}\n{more}\n"))
     }
 
     /// Declares a caller. `more` is TOML: `vendor = "…"`, `endpoints = […]`.

@@ -19,6 +19,7 @@ mod coverage;
 mod endpoint_choice;
 mod envelope;
 mod fuzz;
+mod greedy;
 mod idempotency;
 mod kill;
 mod limits;
