@@ -268,7 +268,8 @@ const EMAIL_BYTES_MAX: usize = 254;
 fn check_email(change: &Change) -> Result<()> {
     match change {
         Change::CreateUser(request) if request.email.len() > EMAIL_BYTES_MAX => {
-            let text = format!("`email` has more than the {EMAIL_BYTES_MAX} bytes that it may have.");
+            let text =
+                format!("`email` has more than the {EMAIL_BYTES_MAX} bytes that it may have.");
             Err(Error::invalid(text))
         }
         _ => Ok(()),
