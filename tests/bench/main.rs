@@ -265,7 +265,10 @@ async fn leak(guest: &Path) -> anyhow::Result<()> {
     let read = get("/apiv1/account/C-1001");
     send(&host, 16, Until::Requests(100_000), read.clone()).await?;
     let before = resident_kib()?;
-    send(&host, 16, Until::Requests(900_000), read).await?;
+    // In rounds, so that the latencies that the load keeps are no part of what is measured.
+    for _ in 0..9 {
+        send(&host, 16, Until::Requests(100_000), read.clone()).await?;
+    }
     let after = resident_kib()?;
     println!(
         "resident memory: {before} KiB after 100,000 reads, {after} KiB after 1,000,000: {:+.1} % (goal 10)",

@@ -81,7 +81,6 @@ async fn metrics(call: Call) -> Response<Body> {
         metrics::gauge!("pool_instances").set(pool.instances as f64);
         metrics::gauge!("pool_resident_bytes").set(pool.resident_bytes as f64);
     }
-    call.app.metrics.run_upkeep();
     let mut response = Response::new(Body::from(call.app.metrics.render()));
     let text = HeaderValue::from_static("text/plain; version=0.0.4");
     response.headers_mut().insert(header::CONTENT_TYPE, text);

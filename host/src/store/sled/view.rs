@@ -105,13 +105,17 @@ pub(super) enum ReadError {
     Engine(::sled::Error),
 }
 
-/// The record at a key, as the tree and the patch over it have it.
-pub(super) fn get(tree: &Tree, patch: &Patch, key: &Key) -> Result<Option<Versioned>, ReadError> {
-    let disk_key = record::disk_key(key);
-    match patch.get(&disk_key) {
-        Some(envelope) => decode(key, &disk_key, envelope.as_ref()),
-        None => decode(key, &disk_key, at(key, tree.get(&disk_key))?.as_ref()),
+/// What the tree has at a key, read once and kept in `seen`.
+pub(super) fn read_once<'a>(
+    tree: &Tree,
+    seen: &'a mut Patch,
+    key: &Key,
+    disk_key: &[u8],
+) -> Result<Option<&'a IVec>, ReadError> {
+    if !seen.contains_key(disk_key) {
+        seen.insert(disk_key.to_vec(), at(key, tree.get(disk_key))?);
     }
+    Ok(seen.get(disk_key).and_then(Option::as_ref))
 }
 
 /// The records of a range, as the tree and the patch over it have it. `patch` is asked again after each
@@ -182,7 +186,7 @@ fn at<T>(key: &Key, result: ::sled::Result<T>) -> Result<T, ReadError> {
     })
 }
 
-fn decode(
+pub(super) fn decode(
     key: &Key,
     disk_key: &[u8],
     envelope: Option<&IVec>,

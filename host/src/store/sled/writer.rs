@@ -4,7 +4,7 @@
 //! far, applies the survivors as one batch, and answers everybody after one sync. There is no timer: the
 //! time of a sync is the window in which the next group gathers.
 
-use super::super::{Condition, Operation, StoreError, Tx};
+use super::super::{Condition, Key, Operation, StoreError, Tx};
 use super::files::{Ballast, Head};
 use super::health::Health;
 use super::record;
@@ -259,14 +259,10 @@ impl Plan {
                 Operation::Delete(key) => (key, None),
             };
             let disk_key = record::disk_key(key);
-            if !self.undo.contains_key(&disk_key) {
-                match tree.get(&disk_key) {
-                    Ok(old) => drop(self.undo.insert(disk_key.clone(), old)),
-                    Err(::sled::Error::Corruption { .. }) => {
-                        return Ok(Err(StoreError::Damaged(key.clone())));
-                    }
-                    Err(error) => return Err(Fault::before(&error)),
-                }
+            match view::read_once(tree, &mut self.undo, key, &disk_key) {
+                Ok(_) => {}
+                Err(ReadError::Damaged(key)) => return Ok(Err(StoreError::Damaged(key))),
+                Err(ReadError::Engine(error)) => return Err(Fault::before(&error)),
             }
             let envelope = value.map(|value| IVec::from(record::seal(&disk_key, version, value)));
             writes.push((disk_key, envelope));
@@ -283,13 +279,21 @@ impl Plan {
         Ok(Ok(version))
     }
 
-    fn holds(&self, tree: &Tree, condition: &Condition) -> Result<bool, ReadError> {
+    /// The version of a key, with what the group has done to it so far. A key that is only looked at joins
+    /// the undo, where it says what the tree says: most keys are written too, and need not be read again.
+    fn version_of(&mut self, tree: &Tree, key: &Key) -> Result<Option<u64>, ReadError> {
+        let disk_key = record::disk_key(key);
+        let envelope = match self.overlay.get(&disk_key) {
+            Some(envelope) => envelope.as_ref(),
+            None => view::read_once(tree, &mut self.undo, key, &disk_key)?,
+        };
+        Ok(view::decode(key, &disk_key, envelope)?.map(|found| found.version))
+    }
+
+    fn holds(&mut self, tree: &Tree, condition: &Condition) -> Result<bool, ReadError> {
         match condition {
-            Condition::Absent(key) => Ok(view::get(tree, &self.overlay, key)?.is_none()),
-            Condition::Version(key, version) => {
-                Ok(view::get(tree, &self.overlay, key)?
-                    .is_some_and(|found| found.version == *version))
-            }
+            Condition::Absent(key) => Ok(self.version_of(tree, key)?.is_none()),
+            Condition::Version(key, version) => Ok(self.version_of(tree, key)? == Some(*version)),
             Condition::Range(range, fingerprint) => {
                 let page = view::scan(tree, range, |span| {
                     self.overlay
