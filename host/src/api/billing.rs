@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::ask;
+use super::read::{PAGES_BYTES_MAX, ask, json_bytes};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Answer, BillingScope, OperationKind, Page, UsageFeed, Window};
@@ -152,6 +152,7 @@ async fn usage(
 ) -> Result<UsageFeed, Stop> {
     let mut page = page.clone();
     let mut all: Option<UsageFeed> = None;
+    let mut bytes = 0;
     for _ in 0..PAGE_COUNT_MAX {
         let (asked, window, part) = (scope.clone(), window.clone(), page.clone());
         let feed = ask(endpoint, OperationKind::Usage, |adapter, store| {
@@ -162,6 +163,10 @@ async fn usage(
         })
         .await?;
         let next = feed.next.clone();
+        let complete = next.is_none() || page.limit.is_some();
+        if !complete {
+            bytes += json_bytes(OperationKind::Usage, &feed.usagefeed)?;
+        }
         let feed = match all.take() {
             None => feed,
             Some(mut before) => {
@@ -171,7 +176,6 @@ async fn usage(
                 before
             }
         };
-        let complete = next.is_none() || page.limit.is_some();
         if complete {
             let mut feed = feed;
             if matches!(scope, BillingScope::Instance(_)) {
@@ -179,14 +183,14 @@ async fn usage(
             }
             return Ok(feed);
         }
-        if feed.usagefeed.len() > RECORD_COUNT_MAX {
+        if feed.usagefeed.len() > RECORD_COUNT_MAX || bytes > PAGES_BYTES_MAX {
             break;
         }
         all = Some(feed);
         page.after = next;
     }
     let text = format!(
-        "The usage has more than {RECORD_COUNT_MAX} records: ask for a shorter window, or for pages with `?limit=`."
+        "The usage has more than {RECORD_COUNT_MAX} records, or too large ones: ask for a shorter window, or for pages with `?limit=`."
     );
     Err(Error::new(ErrorCode::TooLarge, text).into())
 }

@@ -4,18 +4,22 @@ use super::call::{Call, Stop};
 use super::envelope;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{Failure, OperationKind, Page};
+use crate::model::{Failure, OperationKind, Page, nonsense};
 use crate::plugin::{CallState, bindings::Exports};
 use crate::store::customer::{IdRecord, id_key};
 use crate::store::json::read;
 use futures_util::future::{BoxFuture, join_all};
 use http::{HeaderValue, Response};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// The most items that one answer lists; what is beyond them is linked.
 const LIST_COUNT_MAX: usize = 10_000;
+/// The most bytes of JSON that the pages before the last may have in one answer. A single page is bounded by
+/// what one call may answer.
+pub(super) const PAGES_BYTES_MAX: usize = 32 << 20;
 /// The most that `?limit=` may ask for.
 const LIMIT_MAX: u32 = 1000;
 
@@ -36,6 +40,23 @@ where
     endpoint.call(kind, None, run).await?.answer.map_err(Stop::Refused)
 }
 
+/// How many bytes of JSON items are: about what they take in memory.
+pub(super) fn json_bytes(kind: OperationKind, items: &impl Serialize) -> Result<usize> {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, items).map_err(|error| nonsense(kind, &error.to_string()))?;
+    Ok(count.0)
+}
+
 /// Calls the plugin for a list, page by page: for one page when `page` has a limit, else for all. All pages
 /// together have the time that one call has: a list that never ends must not hold its caller.
 pub(super) async fn ask_all<T, F>(
@@ -45,6 +66,7 @@ pub(super) async fn ask_all<T, F>(
     run: F,
 ) -> Result<Items<T>, Stop>
 where
+    T: Serialize,
     F: for<'a> Fn(
         &'a Exports<'a>,
         &'a mut wasmtime::Store<CallState>,
@@ -54,13 +76,17 @@ where
 {
     let began = Instant::now();
     let mut items: Vec<T> = Vec::new();
+    let mut bytes = 0;
     let mut after = page.after.clone();
     loop {
         let part = Page { limit: page.limit, after };
         let (more, next) = ask(endpoint, kind, |adapter, store| run(adapter, store, part)).await?;
-        let stuck = more.is_empty();
+        let last = next.is_none() || page.limit.is_some() || more.is_empty();
+        if !last {
+            bytes += json_bytes(kind, &more)?;
+        }
         items.extend(more);
-        if next.is_none() || page.limit.is_some() || items.len() >= LIST_COUNT_MAX || stuck {
+        if last || items.len() >= LIST_COUNT_MAX || bytes > PAGES_BYTES_MAX {
             return Ok(Items { items, next });
         }
         let limit = endpoint.call_timeout();
@@ -199,10 +225,10 @@ impl<T> Everyone<T> {
 pub(super) fn from_endpoint(
     kind: OperationKind,
     endpoint: &str,
-    item: &impl serde::Serialize,
+    item: &impl Serialize,
 ) -> Result<Value> {
-    let item = serde_json::to_value(item);
-    let mut item = item.map_err(|error| crate::model::nonsense(kind, &error.to_string()))?;
+    let mut item =
+        serde_json::to_value(item).map_err(|error| nonsense(kind, &error.to_string()))?;
     if let Value::Object(members) = &mut item {
         members.insert("endpoint".to_owned(), Value::String(endpoint.to_owned()));
     }
@@ -214,7 +240,7 @@ pub(super) fn from_endpoint(
 pub(super) fn all_from(
     kind: OperationKind,
     endpoint: &Endpoint,
-    items: &[impl serde::Serialize],
+    items: &[impl Serialize],
 ) -> Result<Vec<Value>, Stop> {
     items.iter().map(|item| Ok(from_endpoint(kind, endpoint.id(), item)?)).collect()
 }

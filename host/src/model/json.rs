@@ -20,6 +20,11 @@ pub type Json = String;
 /// JSON object members in the order in which they came, each value as JSON text.
 pub type OpenMap = Vec<(String, Json)>;
 
+/// The most bytes of space around a value, and of a decimal: what is checked by how long it is as JSON should
+/// not be much longer as text.
+const SPACE_BYTES_MAX: usize = 64;
+const DECIMAL_BYTES_MAX: usize = 64;
+
 struct Members;
 
 impl<'de> Visitor<'de> for Members {
@@ -39,7 +44,12 @@ impl<'de> Visitor<'de> for Members {
 }
 
 fn raw<E: serde::ser::Error>(text: &str) -> Result<&RawValue, E> {
-    serde_json::from_str(text).map_err(|e| E::custom(format!("a value is not JSON: {e}")))
+    let raw: &RawValue = serde_json::from_str(text)
+        .map_err(|error| E::custom(format!("a value is not JSON: {error}")))?;
+    match text.len() - raw.get().len() <= SPACE_BYTES_MAX {
+        true => Ok(raw),
+        false => Err(E::custom("a value is JSON with too much space around it")),
+    }
 }
 
 /// `#[serde(with)]` of an [`OpenMap`].
@@ -75,6 +85,9 @@ pub(crate) mod json_text {
 
 /// A decimal from a plugin, or why it is none. Exact: what cannot be held in 28 digits is refused.
 pub(crate) fn decimal(text: &str) -> Result<Decimal, String> {
+    if text.len() > DECIMAL_BYTES_MAX {
+        return Err(format!("a decimal has at most {DECIMAL_BYTES_MAX} characters"));
+    }
     Decimal::from_str_exact(text)
         .map_err(|e| format!("`{}` is not a decimal: {e}", text.escape_debug()))
 }
@@ -342,6 +355,13 @@ pub(crate) fn body<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Err
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn padding_is_refused() {
+        assert!(decimal("-12.50").is_ok() && decimal(&"0".repeat(65)).is_err());
+        let padded = |spaces: usize| raw::<serde_json::Error>(&(" ".repeat(spaces) + "1")).is_ok();
+        assert!(padded(64) && !padded(65));
+    }
 
     fn value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![

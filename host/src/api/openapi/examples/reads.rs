@@ -135,7 +135,7 @@ fn get_usage() -> Examples {
         [of("sub-3001", record("ins-77aa01", 25)), of("sub-3001", record("ins-77aa03", 5))];
     let code = json!({"errorcode": "BZSSS1452E"});
     let both = "`C-1001` is more than one thing (subscription, account): say which with `?kind=`.";
-    let many = "The usage has more than 50000 records: ask for a shorter window, or for pages with `?limit=`.";
+    let many = "The usage has more than 50000 records, or too large ones: ask for a shorter window, or for pages with `?limit=`.";
     Examples::of("get_usage", K::Usage)
         .done("account", K::Usage, "The id is an account's", feed(&account))
         .done("subscription", K::Usage, "The id is a subscription's", feed(&subscription))
