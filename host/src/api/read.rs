@@ -4,7 +4,7 @@ use super::call::{Call, Stop};
 use super::envelope;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
-use crate::model::{Failure, OperationKind, Page, nonsense};
+use crate::model::{Answer, Failure, OperationKind, Page, nonsense};
 use crate::plugin::{CallState, bindings::Exports};
 use crate::store::customer::{IdRecord, id_key};
 use crate::store::json::read;
@@ -174,6 +174,14 @@ impl Call {
             match answer {
                 Ok(answer) => everyone.answers.push((endpoint, answer)),
                 Err(stop) => {
+                    let stop = match stop {
+                        // A refusal can be nonsense too.
+                        Stop::Refused(failure) => match Answer::refused(kind, &failure) {
+                            Ok(_) => Stop::Refused(failure),
+                            Err(error) => Stop::Failed(error),
+                        },
+                        failed => failed,
+                    };
                     let (respcode, text) = match stop {
                         Stop::Refused(failure) => (failure.respcode, failure.errormessage),
                         Stop::Failed(error) => {
@@ -221,12 +229,17 @@ impl<T> Everyone<T> {
     }
 }
 
-/// An item as JSON, with the endpoint that it is from.
+/// An item as JSON, with the endpoint that it is from. Strict, also where it will stand: inside of a list.
 pub(super) fn from_endpoint(
     kind: OperationKind,
     endpoint: &str,
     item: &impl Serialize,
 ) -> Result<Value> {
+    #[derive(Serialize)]
+    struct Listed<'a, T> {
+        items: [&'a T; 1],
+    }
+    Answer::done(kind, &Listed { items: [item] })?;
     let mut item =
         serde_json::to_value(item).map_err(|error| nonsense(kind, &error.to_string()))?;
     if let Value::Object(members) = &mut item {
@@ -251,4 +264,19 @@ fn encode(text: &str) -> String {
     text.bytes()
         .map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_fail_the_list_that_it_stands_in_is_refused() {
+        let deep = |levels: usize| -> Value {
+            serde_json::from_str(&("[".repeat(levels) + &"]".repeat(levels))).unwrap()
+        };
+        let strict = |item: &Value| from_endpoint(OperationKind::ListAccounts, "e", item).is_ok();
+        assert!(strict(&json!({"name": "Contoso"})) && strict(&deep(100)));
+        assert!(!strict(&json!({"name": "Contoso\0"})) && !strict(&deep(126)));
+    }
 }
