@@ -226,7 +226,7 @@ impl Journal {
                     // The polls need the turn.
                     drop(turn);
                     let answer =
-                        self.await_pending(order.endpoint.id(), subject, after, answer).await;
+                        self.await_pending(order.endpoint.id(), &subject, &id, after, answer).await;
                     return Ok(Settled { answer, replayed: false });
                 }
                 Err(Attempted::Conflict(error)) => {

@@ -11,7 +11,7 @@ use crate::plugin::{Called, OperationContext};
 use crate::store::customer::ID_BYTES_MAX;
 use crate::store::json::{put, read, unchanged};
 use crate::store::operation::{PendingRecord, pending_key};
-use crate::store::{Operation, Range, Space, Tx};
+use crate::store::{Key, Operation, Range, Space, Tx};
 use futures_util::FutureExt;
 use serde_json::json;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Journal {
                     let key = pending_key(endpoint.id(), subject);
                     let record: PendingRecord = crate::store::json::parse(&key, found)?;
                     let wait = Duration::from_millis(record.due_ms.saturating_sub(now_ms()));
-                    self.follow(endpoint.id().to_owned(), subject.to_owned(), wait);
+                    self.follow(endpoint.id(), subject, &record.operation, wait);
                     count += 1;
                 }
                 match page.entries.last() {
@@ -142,11 +142,12 @@ impl Journal {
     pub(super) async fn await_pending(
         self: &Arc<Self>,
         endpoint: &str,
-        subject: String,
+        subject: &str,
+        operation: &str,
         after: Duration,
         pending: Answer,
     ) -> Answer {
-        let mut landing = self.follow(endpoint.to_owned(), subject, after);
+        let mut landing = self.follow(endpoint, subject, operation, after);
         let wait = Duration::from_millis(self.settings.pending_wait_ms);
         match tokio::time::timeout(wait, landing.wait_for(Option::is_some)).await {
             Ok(Ok(landed)) => match &*landed {
@@ -157,16 +158,23 @@ impl Journal {
         }
     }
 
-    fn follow(self: &Arc<Self>, endpoint: String, subject: String, mut wait: Duration) -> Landing {
+    fn follow(
+        self: &Arc<Self>,
+        endpoint: &str,
+        subject: &str,
+        operation: &str,
+        mut wait: Duration,
+    ) -> Landing {
         let (land, landing) = watch::channel(None);
         let journal = self.clone();
+        let [endpoint, subject, operation] = [endpoint, subject, operation].map(str::to_owned);
         self.tasks.spawn(async move {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
                     () = journal.stopping.cancelled() => return,
                 }
-                match journal.poll(&endpoint, &subject).await {
+                match journal.poll(&endpoint, &subject, &operation).await {
                     Ok(Polled::Again(after)) => wait = after,
                     Ok(Polled::Nothing) => return,
                     Ok(Polled::Settled(answer)) => {
@@ -190,11 +198,17 @@ impl Journal {
         landing
     }
 
+    /// The record of an operation, while it is pending. What cancelled it may be pending in its place.
+    async fn pending(&self, key: &Key, operation: &str) -> Result<Option<(PendingRecord, u64)>> {
+        let found = read::<PendingRecord>(&*self.store, key).await?;
+        Ok(found.filter(|(record, _)| record.operation == operation))
+    }
+
     /// Calls the plugin once more, and commits what came of it.
-    async fn poll(&self, endpoint: &str, subject: &str) -> Result<Polled> {
+    async fn poll(&self, endpoint: &str, subject: &str, operation: &str) -> Result<Polled> {
         let Some(endpoint) = self.endpoints.get(endpoint) else { return Ok(Polled::Nothing) };
         let key = pending_key(endpoint.id(), subject);
-        let Some((record, _)) = read::<PendingRecord>(&*self.store, &key).await? else {
+        let Some((record, _)) = self.pending(&key, operation).await? else {
             return Ok(Polled::Nothing);
         };
         let sealed_at = place(endpoint.id(), subject, &record.operation);
@@ -206,7 +220,7 @@ impl Journal {
         };
         for _ in 0..self.settings.conflict_attempts_max {
             // Read again: it may have been cancelled while this waited for its turn.
-            let Some((record, version)) = read::<PendingRecord>(&*self.store, &key).await? else {
+            let Some((record, version)) = self.pending(&key, operation).await? else {
                 return Ok(Polled::Nothing);
             };
             let mut tx = Tx::new(endpoint.partition);
