@@ -1,12 +1,12 @@
 //! Work that the provider has accepted and not finished: asked for until it is, across restarts.
 
 use super::{
-    AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN, given_up, now_ms,
-    place,
+    Attempted, AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN,
+    given_up, now_ms, place,
 };
 use crate::endpoints::Endpoint;
-use crate::error::{Error, Result};
-use crate::model::{Answer, Change, OperationKind, Outcome, nonsense};
+use crate::error::{Error, ErrorCode, Result};
+use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense};
 use crate::plugin::{Called, OperationContext};
 use crate::store::customer::ID_BYTES_MAX;
 use crate::store::json::{put, read, unchanged};
@@ -33,6 +33,10 @@ enum Polled {
 
 fn between(after: Duration) -> Duration {
     after.clamp(POLL_AFTER_MIN, POLL_AFTER_MAX)
+}
+
+fn age(record: &PendingRecord) -> Duration {
+    Duration::from_millis(now_ms().saturating_sub(record.began_ms))
 }
 
 impl Journal {
@@ -226,8 +230,8 @@ impl Journal {
             let mut tx = Tx::new(endpoint.partition);
             tx.conditions.push(unchanged(key.clone(), Some(version)));
             match self.poll_once(&endpoint, subject, &change, record, tx).await {
-                Err(super::Attempted::Conflict(_)) => {}
-                Err(super::Attempted::Failed(error)) => return Err(error),
+                Err(Attempted::Conflict(_)) => {}
+                Err(Attempted::Failed(error)) => return Err(error),
                 Ok(polled) => return Ok(polled),
             }
         }
@@ -239,66 +243,91 @@ impl Journal {
         endpoint: &Endpoint,
         subject: &str,
         change: &Change,
-        mut record: PendingRecord,
-        mut tx: Tx,
-    ) -> std::result::Result<Polled, super::Attempted> {
+        record: PendingRecord,
+        tx: Tx,
+    ) -> std::result::Result<Polled, Attempted> {
         let kind = change.kind();
-        let key = pending_key(endpoint.id(), subject);
-        let attempt = record.attempt + 1;
         let context = OperationContext {
             id: record.operation.clone(),
-            attempt,
+            attempt: record.attempt + 1,
             token: Some(record.token.clone()),
         };
         let request = change.clone();
-        let age = Duration::from_millis(now_ms().saturating_sub(record.began_ms));
-        let too_old = age > Duration::from_secs(self.settings.pending_hours_max * 3600);
+        let too_old = self.is_too_old(&record);
         let called = endpoint
             .call(kind, Some(context), |adapter, store| request.call(adapter, store).boxed());
         let called = match called.await {
             Err(error) if !too_old => return Err(error.into()),
-            Err(_) => None,
             Ok(Called { answer: Err(failure), .. }) if failure.retryable && !too_old => {
                 let after = failure
                     .retry_after_ms
-                    .map_or(BACKOFF_MAX.min(age), |ms| Duration::from_millis(ms.into()));
+                    .map_or(BACKOFF_MAX.min(age(&record)), |ms| Duration::from_millis(ms.into()));
                 return Ok(Polled::Again(between(after)));
             }
-            Ok(called) => Some(called),
+            called => called.ok(),
         };
-        let (outcome, conditions, writes) = match called {
-            None => (Err(None), Vec::new(), Vec::new()),
-            Some(Called { answer, kv }) => {
-                let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
-                (answer.map_err(Some), conditions, writes)
+        let concluded = self.conclude(endpoint, subject, change, &record, tx.clone(), called);
+        match concluded.await {
+            // What cannot be committed now cannot be later, and what it is done to is blocked until it ends.
+            Err(Attempted::Failed(error)) if too_old && is_plugins_fault(&error) => {
+                tracing::warn!(endpoint = endpoint.id(), subject, ?error, "a poll is given up");
+                self.conclude(endpoint, subject, change, &record, tx, None).await
             }
-        };
-        tx.conditions.extend(conditions);
-        // Also after a failure: the writes of a call that ends pending work say how it ended.
-        tx.operations = writes;
+            concluded => concluded,
+        }
+    }
+
+    /// Whether it has been pending for as long as anything may be.
+    fn is_too_old(&self, record: &PendingRecord) -> bool {
+        age(record) > Duration::from_secs(self.settings.pending_hours_max * 3600)
+    }
+
+    /// Commits what came of a poll. None: nothing, and it is too old.
+    async fn conclude(
+        &self,
+        endpoint: &Endpoint,
+        subject: &str,
+        change: &Change,
+        record: &PendingRecord,
+        mut tx: Tx,
+        called: Option<Called<std::result::Result<Outcome, Failure>>>,
+    ) -> std::result::Result<Polled, Attempted> {
+        let kind = change.kind();
+        let key = pending_key(endpoint.id(), subject);
+        let outcome = called.map(|Called { answer, kv }| {
+            let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
+            tx.conditions.extend(conditions);
+            // Also after a failure: the writes of a call that ends pending work say how it ended.
+            tx.operations = writes;
+            answer
+        });
         let mut effects = Effects::new(&*self.store, endpoint.id(), tx);
         let answer = match outcome {
-            Ok(Outcome::Pending { token, poll_after, .. }) if !too_old => {
+            Some(Ok(Outcome::Pending { token, poll_after, .. })) if !self.is_too_old(record) => {
                 check_token(kind, &token)?;
                 let after = between(poll_after);
-                record.token = token;
-                record.attempt = attempt;
-                record.due_ms = now_ms() + after.as_millis() as u64;
+                let record = PendingRecord {
+                    token,
+                    attempt: record.attempt + 1,
+                    due_ms: now_ms() + after.as_millis() as u64,
+                    ..record.clone()
+                };
                 let mut tx = effects.finish()?;
                 tx.operations.push(put(key, &record)?);
                 self.store.commit(tx).await?;
                 return Ok(Polled::Again(after));
             }
-            Ok(Outcome::Done(done)) => {
+            Some(Ok(Outcome::Done(done))) => {
+                check_instance(kind, record, &done)?;
                 effects.done(change, &done).await?;
                 Answer::done(kind, &done)?
             }
-            Err(Some(failure)) if !failure.retryable => {
-                self.pending_failed(&mut effects, change, &record).await?;
+            Some(Err(failure)) if !failure.retryable => {
+                self.pending_failed(&mut effects, change, record).await?;
                 Answer::refused(kind, &failure)?
             }
             _ => {
-                self.pending_failed(&mut effects, change, &record).await?;
+                self.pending_failed(&mut effects, change, record).await?;
                 let text = format!(
                     "The provider did not finish within {} hours. Look at the provider what has become of it.",
                     self.settings.pending_hours_max
@@ -309,7 +338,7 @@ impl Journal {
         answer.check_stored(kind)?;
         let mut tx = effects.finish()?;
         tx.operations.push(Operation::Delete(key));
-        self.end_pending(endpoint, &record, &answer, &mut tx)?;
+        self.end_pending(endpoint, record, &answer, &mut tx)?;
         self.store.commit(tx).await?;
         Ok(Polled::Settled(answer))
     }
@@ -364,6 +393,22 @@ impl Journal {
         let answer = given_up(OperationKind::CreateResource, 409, "OPERATION_CANCELLED", text)?;
         self.end_pending(endpoint, record, &answer, tx)
     }
+}
+
+/// The customer was told an instance's id when it began, so it has to be the one that it ends with.
+fn check_instance(kind: OperationKind, record: &PendingRecord, done: &Done) -> Result<()> {
+    match (&record.instance, done) {
+        (Some(began), Done::Created(created)) if *began != created.providerinstanceid => {
+            let ended = created.providerinstanceid.escape_debug();
+            Err(nonsense(kind, &format!("`{ended}` was created, and pending was `{began}`")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a plugin wants committed what cannot be.
+fn is_plugins_fault(error: &Error) -> bool {
+    matches!(error.code, ErrorCode::PluginAnswerInvalid | ErrorCode::TooLarge)
 }
 
 fn check_token(kind: OperationKind, token: &str) -> Result<()> {
