@@ -39,6 +39,9 @@ const OPERATION_IDS: Uuid = Uuid::from_u128(0x1d0a_8a5c_52f0_4c7e_9b1f_3f4a_6c15
 /// A poll is never sooner or later than this, whatever the plugin says.
 const POLL_AFTER_MIN: Duration = Duration::from_millis(100);
 const POLL_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// How often, and how long after each other, a commit is tried for which the store had no room.
+const COMMIT_RETRIES_MAX: usize = 50;
+const COMMIT_RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// One change that a caller has asked for.
 pub(crate) struct Order {
@@ -347,11 +350,23 @@ impl Journal {
             answer.respcode,
         );
         tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
-        self.store.commit(tx).await?;
+        self.commit(tx).await?;
         Ok(match pending {
             None => Step::Settled(answer),
             Some((subject, after)) => Step::Pending(answer, subject, after),
         })
+    }
+
+    /// Commits what came of a call. The provider may have acted by then: a queue that is full for a moment must
+    /// not lose it.
+    async fn commit(&self, tx: Tx) -> std::result::Result<u64, StoreError> {
+        for _ in 0..COMMIT_RETRIES_MAX {
+            match self.store.commit(tx.clone()).await {
+                Err(StoreError::Overloaded) => tokio::time::sleep(COMMIT_RETRY_AFTER).await,
+                committed => return committed,
+            }
+        }
+        self.store.commit(tx).await
     }
 
     /// The record that replays are answered from.

@@ -314,7 +314,7 @@ impl Journal {
                 };
                 let mut tx = effects.finish()?;
                 tx.operations.push(put(key, &record)?);
-                self.store.commit(tx).await?;
+                self.commit(tx).await?;
                 return Ok(Polled::Again(after));
             }
             Some(Ok(Outcome::Done(done))) => {
@@ -339,7 +339,7 @@ impl Journal {
         let mut tx = effects.finish()?;
         tx.operations.push(Operation::Delete(key));
         self.end_pending(endpoint, record, &answer, &mut tx)?;
-        self.store.commit(tx).await?;
+        self.commit(tx).await?;
         Ok(Polled::Settled(answer))
     }
 
