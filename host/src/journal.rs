@@ -341,7 +341,7 @@ impl Journal {
                 &answer,
             )?);
         }
-        let audit = AuditRow::new(
+        let mut audit = AuditRow::new(
             endpoint,
             &order.caller,
             kind.texts().name,
@@ -349,6 +349,11 @@ impl Journal {
             order.request_id.as_deref(),
             answer.respcode,
         );
+        // A deletion that is refused cancels nothing.
+        audit.cancelled = cancelled
+            .as_ref()
+            .filter(|_| answer.success)
+            .map(|creation| creation.operation.as_str());
         tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
         self.commit(tx).await?;
         Ok(match pending {

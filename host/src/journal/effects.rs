@@ -205,6 +205,9 @@ pub(super) struct AuditRow<'a> {
     request_id: Option<&'a str>,
     plugin: &'a str,
     respcode: u16,
+    /// The creation that a deletion has cancelled, which has no row of its own: a commit has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cancelled: Option<&'a str>,
 }
 
 impl<'a> AuditRow<'a> {
@@ -227,6 +230,7 @@ impl<'a> AuditRow<'a> {
             request_id,
             plugin,
             respcode,
+            cancelled: None,
         }
     }
 }

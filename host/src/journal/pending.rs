@@ -339,6 +339,15 @@ impl Journal {
         let mut tx = effects.finish()?;
         tx.operations.push(Operation::Delete(key));
         self.end_pending(endpoint, record, &answer, &mut tx)?;
+        let audit = AuditRow::new(
+            endpoint,
+            &record.caller,
+            &record.change,
+            &record.operation,
+            record.request_id.as_deref(),
+            answer.respcode,
+        );
+        tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
         self.commit(tx).await?;
         Ok(Polled::Settled(answer))
     }
@@ -355,7 +364,7 @@ impl Journal {
         }
     }
 
-    /// Adds to a commit what replays are to answer from now on, and the audit row.
+    /// Adds to a commit what replays are to answer from now on.
     fn end_pending(
         &self,
         endpoint: &Endpoint,
@@ -363,21 +372,11 @@ impl Journal {
         answer: &Answer,
         tx: &mut Tx,
     ) -> Result<()> {
-        let request_id = record.request_id.as_deref();
-        if let Some(request_id) = request_id {
-            let id = endpoint.id();
-            tx.operations.push(self.remember(
-                id,
-                &record.change,
-                request_id,
-                &record.fingerprint,
-                answer,
-            )?);
+        if let Some(request_id) = &record.request_id {
+            let (id, fingerprint) = (endpoint.id(), &record.fingerprint);
+            let remembered = self.remember(id, &record.change, request_id, fingerprint, answer)?;
+            tx.operations.push(remembered);
         }
-        let (caller, id) = (&record.caller, &record.operation);
-        let audit =
-            AuditRow::new(endpoint, caller, &record.change, id, request_id, answer.respcode);
-        tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
         Ok(())
     }
 
