@@ -339,6 +339,7 @@ impl Journal {
                 request_id,
                 &order.fingerprint,
                 &answer,
+                pending.is_some(),
             )?);
         }
         let mut audit = AuditRow::new(
@@ -382,14 +383,20 @@ impl Journal {
         request_id: &str,
         fingerprint: &str,
         answer: &Answer,
+        pending: bool,
     ) -> Result<Operation> {
         let plain = serde_json::to_vec(answer).map_err(Error::internal)?;
         let sealed = self
             .sealer
             .seal(&place(endpoint, change, request_id), &plain)
             .map_err(Error::internal)?;
-        let record =
-            OperationRecord { fingerprint: fingerprint.to_owned(), at_s: now_s(), answer: sealed };
+        // What is pending does not grow old: the same request must not run a second time beside its polls.
+        let pending_s = match pending {
+            true => self.settings.pending_hours_max * 3600 + POLL_AFTER_MAX.as_secs(),
+            false => 0,
+        };
+        let at_s = now_s() + pending_s;
+        let record = OperationRecord { fingerprint: fingerprint.to_owned(), at_s, answer: sealed };
         Ok(put(operation_key(endpoint, change, request_id), &record)?)
     }
 }

@@ -374,7 +374,8 @@ impl Journal {
     ) -> Result<()> {
         if let Some(request_id) = &record.request_id {
             let (id, fingerprint) = (endpoint.id(), &record.fingerprint);
-            let remembered = self.remember(id, &record.change, request_id, fingerprint, answer)?;
+            let remembered =
+                self.remember(id, &record.change, request_id, fingerprint, answer, false)?;
             tx.operations.push(remembered);
         }
         Ok(())
