@@ -18,6 +18,8 @@ use tokio::time::Instant;
 
 /// The most headers that a request or a response may have.
 const HEADER_COUNT_MAX: usize = 100;
+/// What a call keeps of its time, after a provider that did not answer, to say so. A tenth of it at most.
+const LAST_WORD_MAX: Duration = Duration::from_millis(500);
 /// Headers that frame the message or belong to one hop: they are the host's to set.
 const OWN_HEADERS: [&str; 9] = [
     "host",
@@ -68,24 +70,27 @@ impl Outbound {
         Ok(Outbound { client: Some(client), grants, secrets })
     }
 
-    fn grant(&self, url: &Url) -> Result<&HttpGrant, HttpError> {
+    /// The grants that allow this URL. There can be several, each with other secrets.
+    fn grants(&self, url: &Url) -> Result<Vec<&HttpGrant>, HttpError> {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(failed(5, format!("`{url}` names no host")));
         };
-        let granted = self.grants.iter().find(|grant| allows(grant, url.scheme(), host, port));
-        granted.ok_or_else(|| {
-            failed(
+        let allowing = self.grants.iter().filter(|grant| allows(grant, url.scheme(), host, port));
+        let allowing: Vec<_> = allowing.collect();
+        if allowing.is_empty() {
+            let scheme = url.scheme();
+            return Err(failed(
                 1,
                 format!(
-                    "egress.denied: no grant of this endpoint allows {}://{host}:{port}; ask the operator to add one",
-                    url.scheme()
+                    "egress.denied: no grant of this endpoint allows {scheme}://{host}:{port}; ask the operator to add one"
                 ),
-            )
-        })
+            ));
+        }
+        Ok(allowing)
     }
 
-    fn secret(&self, grant: &HttpGrant, name: &str) -> Result<&str, HttpError> {
-        let granted = grant.secrets.contains(name);
+    fn secret(&self, grants: &[&HttpGrant], name: &str) -> Result<&str, HttpError> {
+        let granted = grants.iter().any(|grant| grant.secrets.contains(name));
         let secret = self.secrets.get(name).filter(|_| granted);
         secret.map(String::as_str).ok_or_else(|| {
             let message =
@@ -95,7 +100,7 @@ impl Outbound {
     }
 
     /// Replaces each `{{secret:NAME}}`.
-    fn reveal(&self, grant: &HttpGrant, text: &str) -> Result<String, HttpError> {
+    fn reveal(&self, grants: &[&HttpGrant], text: &str) -> Result<String, HttpError> {
         let mut shown = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("{{secret:") {
@@ -103,7 +108,7 @@ impl Outbound {
                 return Err(failed(5, "a `{{secret:` without its `}}`"));
             };
             shown.push_str(before);
-            shown.push_str(self.secret(grant, name)?);
+            shown.push_str(self.secret(grants, name)?);
             rest = after;
         }
         shown.push_str(rest);
@@ -133,18 +138,19 @@ fn failed(code: u16, message: impl Into<String>) -> HttpError {
 }
 
 impl CallState {
-    fn prepare(&self, request: Request, effect: bool) -> Result<reqwest::Request, HttpError> {
+    fn prepare(&self, request: Request) -> Result<reqwest::Request, HttpError> {
         let url =
             Url::parse(&request.url).map_err(|e| failed(5, format!("`{}`: {e}", request.url)))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(failed(5, "a URL may not carry credentials; use `credential`"));
         }
         let outbound = &self.scope.outbound;
-        let grant = outbound.grant(&url)?;
+        let grants = outbound.grants(&url)?;
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
             failed(5, format!("`{}` is not a method", request.method.escape_debug()))
         })?;
-        if method == Method::CONNECT || (!effect && method == Method::TRACE) {
+        // CONNECT would be a tunnel past the grants, and TRACE echoes what the guest may not see: secrets.
+        if method == Method::CONNECT || method == Method::TRACE {
             return Err(failed(5, format!("{method} is not for adapters")));
         }
         if request.headers.len() > HEADER_COUNT_MAX {
@@ -164,7 +170,7 @@ impl CallState {
                 return Err(failed(5, format!("the header `{name}` is set by the host")));
             }
             let mut value =
-                HeaderValue::from_str(&outbound.reveal(grant, value)?).map_err(|_| {
+                HeaderValue::from_str(&outbound.reveal(&grants, value)?).map_err(|_| {
                     failed(5, format!("the value of the header `{name}` is not allowed in HTTP"))
                 })?;
             value.set_sensitive(true);
@@ -173,9 +179,9 @@ impl CallState {
         let authorization = match &request.credential {
             Credential::None => None,
             Credential::Basic(name) => {
-                Some(format!("Basic {}", BASE64_STANDARD.encode(outbound.secret(grant, name)?)))
+                Some(format!("Basic {}", BASE64_STANDARD.encode(outbound.secret(&grants, name)?)))
             }
-            Credential::Bearer(name) => Some(format!("Bearer {}", outbound.secret(grant, name)?)),
+            Credential::Bearer(name) => Some(format!("Bearer {}", outbound.secret(&grants, name)?)),
         };
         if let Some(authorization) = authorization {
             let mut value = HeaderValue::from_str(&authorization)
@@ -188,6 +194,14 @@ impl CallState {
     }
 }
 
+/// What was wrong with an answer that came back and could not be read.
+fn unreadable(error: &reqwest::Error) -> Option<&hyper::Error> {
+    let first: Option<&dyn std::error::Error> = Some(error);
+    std::iter::successors(first, |error| error.source())
+        .filter_map(|error| error.downcast_ref::<hyper::Error>())
+        .find(|error| error.is_parse())
+}
+
 async fn exchange(
     client: &Client,
     request: reqwest::Request,
@@ -196,8 +210,15 @@ async fn exchange(
 ) -> Result<Response, HttpError> {
     let not_reached = |error: reqwest::Error| {
         let outcome_unknown = effect && !error.is_connect();
-        let message = format!("the provider cannot be reached: {:#}", anyhow::Error::from(error));
-        HttpError { code: 2, message, outcome_unknown }
+        let (code, what) = match unreadable(&error) {
+            Some(error) if error.is_parse_too_large() => {
+                (4, "the response's headers are too large")
+            }
+            Some(_) => (6, "the provider did not answer in HTTP"),
+            None => (2, "the provider cannot be reached"),
+        };
+        let message = format!("{what}: {:#}", anyhow::Error::from(error));
+        HttpError { code, message, outcome_unknown }
     };
     let mut answer = client.execute(request).await.map_err(not_reached)?;
     let status = answer.status().as_u16();
@@ -232,8 +253,9 @@ impl Host for CallState {
         let quiet = matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         let effect = request.effect.unwrap_or(!quiet);
         let wanted = request.timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms.into()));
-        let until = wanted.map_or(self.deadline, |wanted| wanted.min(self.deadline));
-        let prepared = self.prepare(request, effect)?;
+        let last = self.deadline - LAST_WORD_MAX.min(scope.limits.timeout / 10);
+        let until = wanted.map_or(last, |wanted| wanted.min(last));
+        let prepared = self.prepare(request)?;
         let Some(client) = &scope.outbound.client else {
             return Err(failed(
                 1,
