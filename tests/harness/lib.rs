@@ -2,7 +2,7 @@
 //!
 //! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
-//! comparable, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
+//! comparable, [`upstream`] plays the provider that a guest calls, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -22,6 +22,7 @@ pub mod programs;
 pub mod raw;
 pub mod redact;
 pub mod setup;
+pub mod upstream;
 
 use std::time::{Duration, Instant};
 

@@ -16,6 +16,7 @@ mod apply;
 mod auth;
 mod bad_input;
 mod coverage;
+mod egress;
 mod endpoint_choice;
 mod envelope;
 mod fuzz;

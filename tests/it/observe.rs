@@ -122,7 +122,7 @@ fn the_interactive_page_needs_no_network() {
 }
 
 /// The files of a folder that hold this text.
-fn holding(folder: &Path, wanted: &str, found: &mut Vec<String>) {
+pub(crate) fn holding(folder: &Path, wanted: &str, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -1,0 +1,173 @@
+//! A provider's API as bad as it may be: the path of a request says how it is answered.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How much of a body that never ends is sent at a time.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// A server on a port of its own, for as long as the test runs.
+pub struct Upstream {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+/// A request that has arrived.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// As it was sent.
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    /// As they were sent, in their order.
+    pub headers: Vec<(String, String)>,
+    /// The whole of it.
+    pub body: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Seen {
+    connections: AtomicUsize,
+    requests: Mutex<Vec<Received>>,
+}
+
+impl Received {
+    /// The values of the headers of this name, in any case.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let named = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+impl Upstream {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// When there is no port.
+    pub fn start() -> Upstream {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("it has an address");
+        let seen = Arc::new(Seen::default());
+        let shared = seen.clone();
+        // It waits for connections until the process ends.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let seen = shared.clone();
+                // A client that goes away ends its connection, and nothing else.
+                std::thread::spawn(move || drop(serve(stream, &seen)));
+            }
+        });
+        Upstream { address, seen }
+    }
+
+    /// `http://127.0.0.1:PORT`, which is a grant's URL too.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`, `/endless`, `/silent`,
+    /// `/cut` or `/garbage`.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// How many connections there were.
+    pub fn connections(&self) -> usize {
+        self.seen.connections.load(Ordering::SeqCst)
+    }
+
+    /// The requests so far.
+    pub fn requests(&self) -> Vec<Received> {
+        self.seen.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The one request so far.
+    ///
+    /// # Panics
+    /// When there are others, or none.
+    pub fn only_request(&self) -> Received {
+        let requests = self.requests();
+        assert_eq!(requests.len(), 1, "{requests:#?}");
+        requests.into_iter().next().expect("there is one")
+    }
+}
+
+/// Answers the requests of one connection.
+fn serve(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    while let Some(received) = read(&mut reader)? {
+        let path = received.path.clone();
+        seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        let mut words = path.trim_start_matches('/').split(['/', '?']);
+        let what = words.next().unwrap_or_default();
+        let number: usize = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+        match what {
+            "status" => answer(&mut stream, number, "X-Upstream: here\r\n", b"the answer")?,
+            "bytes" => answer(&mut stream, 200, "", &vec![b'x'; number])?,
+            "headers" => answer(&mut stream, 200, &"X-Many: 1\r\n".repeat(number), b"")?,
+            "redirect" => answer(&mut stream, 302, "Location: /status/200\r\n", b"")?,
+            "endless" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+                loop {
+                    write!(stream, "{CHUNK_BYTES:x}\r\n")?;
+                    stream.write_all(&[b'x'; CHUNK_BYTES])?;
+                    stream.write_all(b"\r\n")?;
+                }
+            }
+            // Until the client goes.
+            "silent" => drop(reader.read(&mut [0])?),
+            "cut" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")?;
+                return Ok(());
+            }
+            _ => {
+                stream.write_all(b"this is \x00 not HTTP\r\n\r\n")?;
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn answer(
+    stream: &mut TcpStream,
+    status: usize,
+    headers: &str,
+    body: &[u8],
+) -> std::io::Result<()> {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} Told\r\n{headers}Content-Length: {length}\r\n\r\n");
+    // In one piece: a second one would wait until the first is acknowledged.
+    stream.write_all(&[head.as_bytes(), body].concat())
+}
+
+/// The next request; none when the client is done.
+fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Received>> {
+    let mut line = String::new();
+    if reader.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace().map(str::to_owned);
+    let method = words.next().unwrap_or_default();
+    let path = words.next().unwrap_or_default();
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(':') else { break };
+        headers.push((name.to_owned(), value.trim().to_owned()));
+    }
+    let mut received = Received { method, path, headers, body: Vec::new() };
+    let length = received.headers("content-length").first().and_then(|length| length.parse().ok());
+    received.body = vec![0; length.unwrap_or(0)];
+    reader.read_exact(&mut received.body)?;
+    Ok(Some(received))
+}
