@@ -4,8 +4,9 @@ use super::{Failure, OperationKind, json};
 use crate::error::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of an answer to a change: it is stored for replays, and a record has its limits.
-const STORED_BODY_BYTES_MAX: usize = 20 << 10;
+/// The most bytes of an answer to a change, 20 KiB of body and room for the rest: it is stored for replays, sealed
+/// and in base64, and a record has its limits.
+const STORED_BYTES_MAX: usize = 21 << 10;
 
 /// The parts of CNSP's envelope. It may hold a password: it is not for logs.
 #[derive(Clone, Serialize, Deserialize)]
@@ -13,7 +14,9 @@ pub(crate) struct Answer {
     pub(crate) respcode: u16,
     pub(crate) success: bool,
     pub(crate) message: String,
-    /// `providerresponse` without its `respcode`: a JSON object as text, strict.
+    /// `providerresponse` without its `respcode`: a JSON object as text, strict. Stored as it is: as a text in a
+    /// text, each quote would take two bytes.
+    #[serde(with = "json::raw_text")]
     pub(crate) body: String,
     pub(crate) retry_after_ms: Option<u64>,
 }
@@ -70,8 +73,10 @@ impl Answer {
 
     /// An answer that is stored must fit into a record.
     pub(crate) fn check_stored(&self, kind: OperationKind) -> Result<()> {
-        if self.body.len() + self.message.len() > STORED_BODY_BYTES_MAX {
-            let text = format!("an answer to a change has at most {STORED_BODY_BYTES_MAX} bytes");
+        let bytes = serde_json::to_vec(self).map_err(Error::internal)?.len();
+        if bytes > STORED_BYTES_MAX {
+            let text =
+                format!("an answer to a change has at most {STORED_BYTES_MAX} bytes, not {bytes}");
             return Err(nonsense(kind, &text));
         }
         Ok(())
@@ -91,4 +96,30 @@ pub(crate) fn nonsense(kind: OperationKind, what: &str) -> Error {
         "The provider's adapter answered {name} with something that the contract does not allow. Its vendor has to mend it; the log has the details."
     );
     Error::new(ErrorCode::PluginAnswerInvalid, text).because(anyhow::anyhow!("{name}: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_20_kib_fits_into_a_record_whatever_is_in_it() {
+        let kind = OperationKind::CreateResource;
+        let answer = |body: String| Answer {
+            respcode: 200,
+            success: true,
+            message: kind.texts().success.to_owned(),
+            body,
+            retry_after_ms: None,
+        };
+        let quotes = answer(format!("{{\"z\":[\"\"{}],\"a\":1}}", ",\"\"".repeat(6820)));
+        assert!((20_470..=20 << 10).contains(&quotes.body.len()));
+        quotes.check_stored(kind).unwrap();
+        let stored = serde_json::to_vec(&quotes).unwrap();
+        let sealed = (stored.len() + 40).div_ceil(3) * 4;
+        assert!(sealed + 512 < crate::store::VALUE_BYTES_MAX);
+        let read: Answer = serde_json::from_slice(&stored).unwrap();
+        assert_eq!(read.body, quotes.body);
+        assert!(answer(format!("\"{}\"", "a".repeat(21 << 10))).check_stored(kind).is_err());
+    }
 }

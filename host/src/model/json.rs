@@ -83,6 +83,17 @@ pub(crate) mod json_text {
     }
 }
 
+/// `#[serde(with)]` of one [`Json`] value that keeps its text, the order of its keys included.
+pub(crate) mod raw_text {
+    use super::*;
+
+    pub(crate) use super::json_text::serialize;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Json, D::Error> {
+        Box::<RawValue>::deserialize(d).map(|raw| raw.get().to_owned())
+    }
+}
+
 /// A decimal from a plugin, or why it is none. Exact: what cannot be held in 28 digits is refused.
 pub(crate) fn decimal(text: &str) -> Result<Decimal, String> {
     if text.len() > DECIMAL_BYTES_MAX {
