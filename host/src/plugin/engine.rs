@@ -72,9 +72,11 @@ fn pool(limits: &Calls) -> PoolingAllocationConfig {
     let calls = u32::try_from(limits.concurrency_max).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(calls)
-        .total_core_instances(calls.saturating_mul(8))
+        // As many as all calls together may have: with fewer, a few calls of one plugin could take them all, and
+        // every other endpoint would be told that the host is full. Tables take address space only.
+        .total_core_instances(calls.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))
         .total_memories(calls)
-        .total_tables(calls.saturating_mul(2))
+        .total_tables(calls.saturating_mul(TABLES_PER_COMPONENT_MAX))
         .total_stacks(calls)
         .total_gc_heaps(0)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
