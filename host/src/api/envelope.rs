@@ -66,11 +66,12 @@ pub(super) fn answer(kind: Option<OperationKind>, error: &Error) -> Answer {
 
 /// What the log says about an error: once, here, with its cause.
 pub(super) fn log(error: &Error) {
-    let (code, message) = (error.code.as_str(), error.message.as_str());
+    // Not `message`: that is the line's own.
+    let (code, told) = (error.code.as_str(), error.message.as_str());
     let cause = error.cause.as_ref().map(|cause| format!("{cause:#}"));
     match status(error.code).is_server_error() {
-        true => tracing::error!(code, message, cause, "the call failed"),
-        false => tracing::debug!(code, message, cause, "the call was refused"),
+        true => tracing::error!(code, told, cause, "the call failed"),
+        false => tracing::debug!(code, told, cause, "the call was refused"),
     }
 }
 
