@@ -9,6 +9,7 @@
 mod account;
 mod answer;
 mod billing;
+pub(crate) mod body;
 mod catalog;
 mod change;
 mod discovery;

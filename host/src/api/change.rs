@@ -3,7 +3,7 @@
 use super::call::{Call, Stop};
 use crate::error::{Error, ErrorCode, Result};
 use crate::journal::{Order, is_id};
-use crate::model::{Change, OperationKind, Requestor, json};
+use crate::model::{self, Change, OperationKind, Requestor};
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
@@ -48,7 +48,7 @@ impl Call {
         let invalid = |error: serde_json::Error| {
             Error::invalid(format!("The body is not valid JSON: {error}."))
         };
-        json::check_strict(&body).map_err(invalid)?;
+        model::body::check_strict(&body).map_err(invalid)?;
         match serde_json::from_slice(&body).map_err(invalid)? {
             Value::Object(object) => Ok(object),
             _ => Err(Error::invalid("The body has to be a JSON object.")),
@@ -130,7 +130,7 @@ impl Call {
         let request_id = self.request_id(&change)?;
         // Only a request that can be repeated is ever compared with another.
         let fingerprint =
-            request_id.as_ref().map(|_| json::fingerprint(&value)).unwrap_or_default();
+            request_id.as_ref().map(|_| model::body::fingerprint(&value)).unwrap_or_default();
         let requestor = change.requestor();
         let of = |part: fn(&Requestor) -> &Option<String>| {
             requestor.and_then(|requestor| part(requestor).as_deref())

@@ -1,6 +1,6 @@
 //! What a call answers, before HTTP.
 
-use super::{Failure, OperationKind, json};
+use super::{Failure, OperationKind, body, json};
 use crate::error::{Error, ErrorCode, Result};
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ impl Answer {
 
 fn strict(kind: OperationKind, body: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string(body).map_err(|error| nonsense(kind, &error.to_string()))?;
-    json::check_strict(text.as_bytes()).map_err(|error| nonsense(kind, &error.to_string()))?;
+    body::check_strict(text.as_bytes()).map_err(|error| nonsense(kind, &error.to_string()))?;
     Ok(text)
 }
 

@@ -273,19 +273,19 @@ impl Change {
     /// The change that `name` (`account.create` and so on) and a body describe.
     pub(crate) fn parse(name: &str, body: &[u8]) -> crate::error::Result<Change> {
         Ok(match name {
-            "account.create" => Change::CreateAccount(json::body(body)?),
-            "account.update" => Change::UpdateAccount(json::body(body)?),
-            "account.delete" => Change::DeleteAccount(json::body(body)?),
-            "user.create" => Change::CreateUser(json::body(body)?),
-            "user.update" => Change::UpdateUser(json::body(body)?),
-            "user.delete" => Change::DeleteUser(json::body(body)?),
-            "user.assign" => Change::AssignSeat(json::body(body)?),
-            "user.revoke" => Change::RevokeSeat(json::body(body)?),
-            "resource.create" => Change::CreateResource(json::body(body)?),
-            "resource.update" => Change::UpdateResource(json::body(body)?),
-            "resource.delete" => Change::DeleteResource(json::body(body)?),
+            "account.create" => Change::CreateAccount(super::body::parse(body)?),
+            "account.update" => Change::UpdateAccount(super::body::parse(body)?),
+            "account.delete" => Change::DeleteAccount(super::body::parse(body)?),
+            "user.create" => Change::CreateUser(super::body::parse(body)?),
+            "user.update" => Change::UpdateUser(super::body::parse(body)?),
+            "user.delete" => Change::DeleteUser(super::body::parse(body)?),
+            "user.assign" => Change::AssignSeat(super::body::parse(body)?),
+            "user.revoke" => Change::RevokeSeat(super::body::parse(body)?),
+            "resource.create" => Change::CreateResource(super::body::parse(body)?),
+            "resource.update" => Change::UpdateResource(super::body::parse(body)?),
+            "resource.delete" => Change::DeleteResource(super::body::parse(body)?),
             "resource.suspend" | "resource.reactivate" | "resource.act" => {
-                Change::ActOnResource(json::body(body)?)
+                Change::ActOnResource(super::body::parse(body)?)
             }
             other => {
                 let error = anyhow::anyhow!("`{other}` is not a change that this version knows");

@@ -4,7 +4,7 @@ use super::examples::{self, Examples};
 use super::*;
 use crate::api::{documented, envelope};
 use crate::error::{Error, ErrorCode};
-use crate::model::{Answer as Answered, Change, Failure, OperationKind, json};
+use crate::model::{Answer as Answered, Change, Failure, OperationKind};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
@@ -206,7 +206,7 @@ async fn examples_are_what_the_host_answers() {
     async fn sent(answer: &Answered) -> Value {
         let body =
             envelope::response(answer, false).into_body().collect().await.unwrap().to_bytes();
-        json::check_strict(&body).unwrap();
+        crate::model::body::check_strict(&body).unwrap();
         serde_json::from_slice(&body).unwrap()
     }
     let kind = OperationKind::DeleteAccount;
