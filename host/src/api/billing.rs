@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{PAGES_BYTES_MAX, ask, json_bytes};
+use super::read::{PAGES_BYTES_MAX, ask, in_time, json_bytes};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Answer, BillingScope, OperationKind, Page, UsageFeed, Window};
@@ -13,6 +13,7 @@ use http::Response;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use std::time::Instant;
 
 /// The most pages that one answer is put together from.
 const PAGE_COUNT_MAX: usize = 1000;
@@ -153,6 +154,7 @@ async fn usage(
     let mut page = page.clone();
     let mut all: Option<UsageFeed> = None;
     let mut bytes = 0;
+    let began = Instant::now();
     for _ in 0..PAGE_COUNT_MAX {
         let (asked, window, part) = (scope.clone(), window.clone(), page.clone());
         let feed = ask(endpoint, OperationKind::Usage, |adapter, store| {
@@ -186,6 +188,7 @@ async fn usage(
         if feed.usagefeed.len() > RECORD_COUNT_MAX || bytes > PAGES_BYTES_MAX {
             break;
         }
+        in_time(endpoint, began)?;
         all = Some(feed);
         page.after = next;
     }

@@ -57,6 +57,19 @@ pub(super) fn json_bytes(kind: OperationKind, items: &impl Serialize) -> Result<
     Ok(count.0)
 }
 
+/// All pages of one answer have the time that one call has.
+pub(super) fn in_time(endpoint: &Endpoint, began: Instant) -> Result<()> {
+    let limit = endpoint.call_timeout();
+    if began.elapsed() <= limit {
+        return Ok(());
+    }
+    let id = endpoint.id();
+    let text = format!(
+        "The provider's adapter at endpoint `{id}` did not end its list within {limit:?}. Ask the endpoint for one page at a time, with `?limit=`."
+    );
+    Err(Error::new(ErrorCode::PluginTimeout, text))
+}
+
 /// Calls the plugin for a list, page by page: for one page when `page` has a limit, else for all. All pages
 /// together have the time that one call has: a list that never ends must not hold its caller.
 pub(super) async fn ask_all<T, F>(
@@ -89,14 +102,7 @@ where
         if last || items.len() >= LIST_COUNT_MAX || bytes > PAGES_BYTES_MAX {
             return Ok(Items { items, next });
         }
-        let limit = endpoint.call_timeout();
-        if began.elapsed() > limit {
-            let id = endpoint.id();
-            let text = format!(
-                "The provider's adapter at endpoint `{id}` did not end its list within {limit:?}. Ask the endpoint for one page at a time, with `?limit=`."
-            );
-            return Err(Error::new(ErrorCode::PluginTimeout, text).into());
-        }
+        in_time(endpoint, began)?;
         after = next;
     }
 }
