@@ -5,11 +5,10 @@ use super::openapi::{params, schemas};
 use super::read::{Items, all_from, ask_all};
 use crate::app::App;
 use crate::endpoints::Endpoint;
-use crate::error::Error;
 use crate::journal::is_id;
 use crate::model::{Answer, Offering, OperationKind, Page};
 use crate::store::customer::offering_key;
-use crate::store::{Operation, Store, TX_OPERATION_COUNT_MAX, Tx};
+use crate::store::{Key, Operation, Range, Store, TX_OPERATION_COUNT_MAX, Tx};
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -82,18 +81,55 @@ async fn list(app: &App, endpoint: &Endpoint, page: &Page) -> Result<Items<Offer
     })
     .await?;
     // An adapter may list a sku twice, and a transaction may not have a key twice.
-    let skus: BTreeSet<&str> = listed.items.iter().map(|o| o.parameters.sku.as_str()).collect();
-    let mut new = Vec::new();
-    for sku in skus.into_iter().filter(|sku| is_id(sku)) {
+    let whole = page.limit.is_none() && page.after.is_none() && listed.next.is_none();
+    remember(app, endpoint, &listed.items, whole).await?;
+    Ok(listed)
+}
+
+/// Keeps the skus that are new. When the catalog has changed and is here as a whole, skus that it no longer
+/// has are forgotten: a plugin that makes up ever new ones must not fill the store.
+async fn remember(
+    app: &App,
+    endpoint: &Endpoint,
+    offerings: &[Offering],
+    whole: bool,
+) -> crate::error::Result<()> {
+    let skus: BTreeSet<&str> =
+        offerings.iter().map(|o| o.parameters.sku.as_str()).filter(|sku| is_id(sku)).collect();
+    let mut changes = Vec::new();
+    for sku in &skus {
         let key = offering_key(endpoint.id(), sku);
-        if app.store.get(&key).await.map_err(Error::from)?.is_none() {
-            new.push(Operation::Put(key, Bytes::from_static(b"{}")));
+        if app.store.get(&key).await?.is_none() {
+            changes.push(Operation::Put(key, Bytes::from_static(b"{}")));
         }
     }
-    for some in new.chunks(TX_OPERATION_COUNT_MAX / 2) {
+    if whole && !changes.is_empty() {
+        let prefix = offering_key(endpoint.id(), "");
+        let mut range = Range {
+            space: prefix.space,
+            partition: prefix.partition,
+            prefix: prefix.body.clone(),
+            after: None,
+            limit: 1000,
+        };
+        loop {
+            let stored = app.store.scan(&range).await?;
+            for (body, _) in &stored.entries {
+                let sku = body.get(prefix.body.len()..).unwrap_or_default();
+                if !std::str::from_utf8(sku).is_ok_and(|sku| skus.contains(sku)) {
+                    changes.push(Operation::Delete(Key { body: body.clone(), ..prefix.clone() }));
+                }
+            }
+            match stored.entries.last() {
+                Some((body, _)) if stored.more => range.after = Some(body.clone()),
+                _ => break,
+            }
+        }
+    }
+    for some in changes.chunks(TX_OPERATION_COUNT_MAX / 2) {
         let mut tx = Tx::new(endpoint.partition);
         tx.operations = some.to_vec();
-        app.store.commit(tx).await.map_err(Error::from)?;
+        app.store.commit(tx).await?;
     }
-    Ok(listed)
+    Ok(())
 }
