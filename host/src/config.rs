@@ -209,7 +209,7 @@ impl Config {
             ("calls.log_bytes_max", calls.log_bytes_max as u64, 0, GIB),
             ("calls.http_requests_max", calls.http_requests_max as u64, 0, 10_000),
             ("calls.http_body_bytes_max", calls.http_body_bytes_max as u64, 0, GIB),
-            ("calls.kv_operation_count_max", calls.kv_operation_count_max as u64, 0, 1 << 30),
+            ("calls.kv_operation_count_max", calls.kv_operation_count_max as u64, 0, 30_000),
             ("calls.kv_write_bytes_max", calls.kv_write_bytes_max as u64, 0, 960 << 10),
             ("calls.kv_write_count_max", calls.kv_write_count_max as u64, 0, 480),
             ("operations.replay_hours", operations.replay_hours, 1, 24 * 366),

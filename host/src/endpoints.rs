@@ -20,6 +20,9 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 /// How long a caller is told to wait when everything is taken.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How long the skus of a catalog that was read tell whom an order is for.
+const CATALOG_FRESH: Duration = Duration::from_secs(300);
+
 /// One endpoint, ready to be called.
 pub(crate) struct Endpoint {
     pub(crate) record: EndpointRecord,
@@ -28,6 +31,8 @@ pub(crate) struct Endpoint {
     scope: Arc<Scope>,
     lane: Arc<Lane>,
     admission: Arc<Admission>,
+    /// When the whole of its catalog was last remembered.
+    catalog_read: Mutex<Option<Instant>>,
 }
 
 /// Who is inside one endpoint. Outlives a change of the endpoint, so that its calls stay counted.
@@ -147,7 +152,15 @@ impl Endpoints {
                 accounts: Mutex::default(),
             }),
         };
-        Ok(Endpoint { record, partition, plugin, scope, lane, admission: self.admission.clone() })
+        Ok(Endpoint {
+            record,
+            partition,
+            plugin,
+            scope,
+            lane,
+            admission: self.admission.clone(),
+            catalog_read: Mutex::default(),
+        })
     }
 }
 
@@ -175,6 +188,17 @@ fn effective(calls: &Calls, record: &EndpointRecord) -> CallLimits {
 impl Endpoint {
     pub(crate) fn id(&self) -> &str {
         &self.record.id
+    }
+
+    /// Notes that the skus in the store are those of the catalog as it is now.
+    pub(crate) fn catalog_was_read(&self) {
+        *self.catalog_read.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the skus in the store can be relied on.
+    pub(crate) fn catalog_is_fresh(&self) -> bool {
+        let read = *self.catalog_read.lock().unwrap_or_else(PoisonError::into_inner);
+        read.is_some_and(|at| at.elapsed() < CATALOG_FRESH)
     }
 
     /// The wall clock that one call has.

@@ -24,6 +24,7 @@ use crate::store::operation::{OperationRecord, PendingRecord, operation_key, pen
 use crate::store::{Operation, Store, StoreError, Tx};
 use bytes::Bytes;
 use futures_util::FutureExt;
+use serde_json::Value;
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,6 +119,11 @@ impl Journal {
         self.stopping.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// What makes two bodies the same request.
+    pub(crate) fn fingerprint(&self, body: &Value) -> String {
+        self.sealer.fingerprint(body)
     }
 
     /// Runs an order, or waits for the one that it repeats. Goes on when the caller does not wait.

@@ -20,10 +20,13 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 
 /// The edges of the latency histograms, in seconds.
 const LATENCY_BUCKETS: [f64; 14] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
+/// How long a client may take to make room for more of its answer.
+const CLIENT_READS_WITHIN: Duration = Duration::from_secs(30);
 /// How often the samples of the metrics are folded: what comes in between takes memory.
 const METRICS_FOLDED_EVERY: Duration = Duration::from_secs(2);
 /// hyper refuses headers over its own limits without a body; ours come first and answer in the envelope.
@@ -155,7 +158,10 @@ fn connect(
 ) {
     // An answer is one small write: it should not wait for another.
     let _ = stream.set_nodelay(true);
-    let connection = http.serve_connection(TokioIo::new(stream), service.clone());
+    // A client that reads nothing of its answer must not keep its place.
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(CLIENT_READS_WITHIN));
+    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

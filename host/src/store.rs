@@ -28,7 +28,9 @@ pub const KEY_BODY_BYTES_MAX: usize = 480;
 pub const VALUE_BYTES_MAX: usize = 32 << 10;
 /// The most puts and deletes in one [`Tx`].
 pub const TX_OPERATION_COUNT_MAX: usize = 512;
-/// The most bytes of keys and values in one [`Tx`].
+/// The most conditions of one [`Tx`].
+pub const TX_CONDITION_COUNT_MAX: usize = 32 << 10;
+/// The most bytes of keys and values that one [`Tx`] writes.
 pub const TX_BYTES_MAX: usize = 1 << 20;
 
 /// What kind of record a key holds. The number is the first byte on disk: never reuse one.
@@ -204,9 +206,12 @@ impl Tx {
         if self.operations.len() > TX_OPERATION_COUNT_MAX {
             return Err(refuse(format!("more than {TX_OPERATION_COUNT_MAX} operations")));
         }
+        if self.conditions.len() > TX_CONDITION_COUNT_MAX {
+            return Err(refuse(format!("more than {TX_CONDITION_COUNT_MAX} conditions")));
+        }
+        // What is only looked at takes no room in the log.
         let mut bytes = 0;
-        let mut check_key = |key: &[u8], partition: Partition| {
-            bytes += key.len();
+        let check_key = |key: &[u8], partition: Partition| {
             if key.len() > KEY_BODY_BYTES_MAX {
                 Err(refuse(format!("a key of more than {KEY_BODY_BYTES_MAX} bytes")))
             } else if partition != self.partition {
@@ -231,6 +236,7 @@ impl Tx {
         for operation in &self.operations {
             let (Operation::Put(key, _) | Operation::Delete(key)) = operation;
             check_key(&key.body, key.partition)?;
+            bytes += key.body.len();
             if !keys.insert(key) {
                 return Err(refuse(format!("{key:?} twice in one transaction")));
             }

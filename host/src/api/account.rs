@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{all_from, ask, ask_all};
+use super::read::{all_from, ask, ask_all, whole};
 use crate::model::{
     AccountInfo, Answer, CreateAccount, DeleteAccount, OperationKind, Page, UpdateAccount,
 };
@@ -123,7 +123,9 @@ pub(super) async fn list_accounts(call: Call) -> Response<Body> {
         let mut everyone = call
             .ask_everyone(kind, |endpoint| {
                 let page = page.clone();
-                async move { all_from(kind, &endpoint, &list(&endpoint, &page).await?.items) }
+                async move {
+                    all_from(kind, &endpoint, &whole(&endpoint, list(&endpoint, &page).await?)?)
+                }
             })
             .await;
         let accounts = everyone.take().into_iter().flatten().collect();

@@ -44,16 +44,17 @@ const RECORD_COUNT_MAX: usize = 50_000;
 pub(super) async fn get_usage(call: Call) -> Response<Body> {
     let kind = OperationKind::Usage;
     let mut next = None;
+    let mut asked = None;
     let answer: Result<Answer, Stop> = async {
         let id = call.id()?;
         let wanted = call.kind(&["instance", "subscription", "account"])?;
-        let window = window(&call)?;
+        let window = asked.insert(window(&call)?);
         let page = call.page()?;
         let endpoint = call.endpoint(None, &[&id]).await?;
         let scopes = scopes(&call.known(&endpoint, &id).await?, &id, wanted)?;
         let mut refused = None;
         for scope in scopes {
-            match usage(&endpoint, &scope, &window, &page).await {
+            match usage(&endpoint, &scope, window, &page).await {
                 Err(Stop::Refused(failure)) if matches!(failure.respcode, 404 | 501) => {
                     refused.get_or_insert(failure);
                 }
@@ -68,7 +69,11 @@ pub(super) async fn get_usage(call: Call) -> Response<Body> {
     }
     .await;
     let mut response = call.finish(kind, answer);
-    call.link(&mut response, next.as_deref());
+    if let Some(window) = asked {
+        // The next page is of the same window, also after the end of the month.
+        let window = [("usage_start_time", &*window.start), ("usage_end_time", &*window.end)];
+        call.link_with(&mut response, next.as_deref(), &window);
+    }
     response
 }
 

@@ -181,15 +181,17 @@ impl Call {
         }
     }
 
-    /// The endpoints that sell a sku: by the offerings that are known, else by asking for their catalogs.
+    /// The endpoints that sell a sku. Every catalog that was not read lately is read first: else a vendor
+    /// whose catalog is known could get the orders for a sku of one whose catalog is not.
     async fn sellers(&self, usable: &[Arc<Endpoint>], sku: &str) -> Result<Vec<Arc<Endpoint>>> {
-        for fresh in [false, true] {
-            if fresh {
-                let asked = usable.iter().map(|one| super::catalog::refresh(&self.app, one));
-                for refreshed in join_all(asked).await {
-                    if let Err(Stop::Failed(error)) = refreshed {
-                        envelope::log(&error);
-                    }
+        let (fresh, stale): (Vec<_>, Vec<_>) =
+            usable.iter().partition(|endpoint| endpoint.catalog_is_fresh());
+        // What is not found may be new.
+        for refreshed in [stale, fresh] {
+            let asked = refreshed.iter().map(|one| super::catalog::refresh(&self.app, one));
+            for refreshed in join_all(asked).await {
+                if let Err(Stop::Failed(error)) = refreshed {
+                    envelope::log(&error);
                 }
             }
             let mut sellers = Vec::new();

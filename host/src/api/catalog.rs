@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{Items, all_from, ask_all};
+use super::read::{Items, all_from, ask_all, whole};
 use crate::app::App;
 use crate::endpoints::Endpoint;
 use crate::journal::is_id;
@@ -52,7 +52,13 @@ pub(super) async fn list_catalog(call: Call) -> Response<Body> {
             .ask_everyone(kind, |endpoint| {
                 let page = page.clone();
                 let app = call.app.clone();
-                async move { all_from(kind, &endpoint, &list(&app, &endpoint, &page).await?.items) }
+                async move {
+                    all_from(
+                        kind,
+                        &endpoint,
+                        &whole(&endpoint, list(&app, &endpoint, &page).await?)?,
+                    )
+                }
             })
             .await;
         let resources = everyone.take().into_iter().flatten().collect();
@@ -83,6 +89,9 @@ async fn list(app: &App, endpoint: &Endpoint, page: &Page) -> Result<Items<Offer
     // An adapter may list a sku twice, and a transaction may not have a key twice.
     let whole = page.limit.is_none() && page.after.is_none() && listed.next.is_none();
     remember(app, endpoint, &listed.items, whole).await?;
+    if whole {
+        endpoint.catalog_was_read();
+    }
     Ok(listed)
 }
 

@@ -88,9 +88,10 @@ impl Call {
     /// Runs a deletion. Some proxies drop the body of a DELETE, so the query does as well. (Contract A10.)
     pub(super) async fn delete(&self, kind: OperationKind, request: Request) -> Response<Body> {
         match self.object(request).await {
-            Ok(object) if object.is_empty() => {
-                self.change_with(kind, from_query(&self.query)).await
-            }
+            Ok(object) if object.is_empty() => match from_query(&self.query) {
+                Ok(object) => self.change_with(kind, object).await,
+                Err(error) => self.finish(kind, Err(error.into())),
+            },
             Ok(object) => self.change_with(kind, object).await,
             Err(error) => self.finish(kind, Err(error.into())),
         }
@@ -117,20 +118,38 @@ impl Call {
             return Err(Error::new(ErrorCode::Forbidden, text));
         }
         self.check_space()?;
-        // Both spellings are one request. (Contract G8.)
-        if let Some(id) = object.remove("requestId")
+        // Both spellings are one request. (Contract G8.) Elsewhere the key is nobody's, and goes on as it is.
+        let has_request_id = matches!(
+            kind,
+            OperationKind::CreateResource
+                | OperationKind::UpdateResource
+                | OperationKind::SuspendResource
+                | OperationKind::ReactivateResource
+                | OperationKind::ActOnResource
+                | OperationKind::DeleteResource
+        );
+        if has_request_id
+            && let Some(id) = object.remove("requestId")
             && let Some(other) = object.insert("requestid".to_owned(), id)
             && object.get("requestid") != Some(&other)
         {
             return Err(Error::invalid("`requestid` and `requestId` differ: send one."));
         }
-        let value = Value::Object(object);
+        let mut value = Value::Object(object);
         let body = Bytes::from(value.to_string());
         let change = Change::parse(kind.texts().name, &body)?;
         let request_id = self.request_id(&change)?;
-        // Only a request that can be repeated is ever compared with another.
-        let fingerprint =
-            request_id.as_ref().map(|_| model::body::fingerprint(&value)).unwrap_or_default();
+        // Only a request that can be repeated is ever compared with another; its id may come in the body or in
+        // the header.
+        let fingerprint = match (&request_id, &mut value) {
+            (Some(_), Value::Object(object)) => {
+                if has_request_id {
+                    object.remove("requestid");
+                }
+                self.app.journal.fingerprint(&value)
+            }
+            _ => String::new(),
+        };
         let requestor = change.requestor();
         let of = |part: fn(&Requestor) -> &Option<String>| {
             requestor.and_then(|requestor| part(requestor).as_deref())
@@ -290,7 +309,10 @@ fn check_method_action(change: &Change) -> Result<()> {
 }
 
 /// The fields of a deletion's body, by their own names, flat.
-fn from_query(query: &std::collections::BTreeMap<String, String>) -> Map<String, Value> {
+fn from_query(query: &std::collections::BTreeMap<String, String>) -> Result<Map<String, Value>> {
+    if query.iter().any(|(name, value)| name.contains('\0') || value.contains('\0')) {
+        return Err(Error::invalid("The query has the character U+0000 in it."));
+    }
     let mut body = Map::new();
     let mut requestor = Map::new();
     for (name, value) in query {
@@ -311,5 +333,5 @@ fn from_query(query: &std::collections::BTreeMap<String, String>) -> Map<String,
     if !requestor.is_empty() || !body.is_empty() {
         body.insert("requestor".to_owned(), Value::Object(requestor));
     }
-    body
+    Ok(body)
 }

@@ -151,10 +151,23 @@ impl Call {
 
     /// Says in a header where a list goes on; the envelope stays as it is. (Contract A7.)
     pub(super) fn link(&self, response: &mut Response<axum::body::Body>, next: Option<&str>) {
+        self.link_with(response, next, &[]);
+    }
+
+    /// As [`Call::link`], with what the query left to a default that may be another one later.
+    pub(super) fn link_with(
+        &self,
+        response: &mut Response<axum::body::Body>,
+        next: Option<&str>,
+        defaults: &[(&str, &str)],
+    ) {
         let Some(next) = next else { return };
         let mut query: Vec<String> = Vec::new();
         for (name, value) in self.query.iter().filter(|(name, _)| *name != "after") {
             query.push(format!("{}={}", encode(name), encode(value)));
+        }
+        for (name, value) in defaults.iter().filter(|(name, _)| !self.query.contains_key(*name)) {
+            query.push(format!("{name}={}", encode(value)));
         }
         query.push(format!("after={}", encode(next)));
         let link = format!("<{}?{}>; rel=\"next\"", self.uri.path(), query.join("&"));
@@ -262,6 +275,18 @@ pub(super) fn all_from(
     items: &[impl Serialize],
 ) -> Result<Vec<Value>, Stop> {
     items.iter().map(|item| Ok(from_endpoint(kind, endpoint.id(), item)?)).collect()
+}
+
+/// A list that is here as a whole: where several are put together, nothing could say where one goes on.
+pub(super) fn whole<T>(endpoint: &Endpoint, listed: Items<T>) -> Result<Vec<T>, Stop> {
+    if listed.next.is_none() {
+        return Ok(listed.items);
+    }
+    let text = format!(
+        "The list of endpoint `{}` is longer than one answer takes: ask that endpoint alone, in pages with `?limit=`.",
+        endpoint.id()
+    );
+    Err(Error::new(ErrorCode::TooLarge, text).into())
 }
 
 /// Percent-encoding of everything that is not unreserved (RFC 3986, section 2.3).

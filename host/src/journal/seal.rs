@@ -1,19 +1,32 @@
 //! Seals what may hold a password before it is stored. (Contract A8.)
 
+use crate::model::body::fingerprint;
 use anyhow::anyhow;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use serde_json::Value;
 
 const NONCE_BYTES: usize = 24;
 
 /// Encrypts with the host's own key. What is sealed for one key of the store does not open at another.
-pub(crate) struct Sealer(XChaCha20Poly1305);
+pub(crate) struct Sealer {
+    cipher: XChaCha20Poly1305,
+    fingerprint_key: [u8; 32],
+}
 
 impl Sealer {
     pub(crate) fn new(key: &[u8; 32]) -> Sealer {
-        Sealer(XChaCha20Poly1305::new(key.into()))
+        Sealer {
+            cipher: XChaCha20Poly1305::new(key.into()),
+            fingerprint_key: blake3::derive_key("cnsp 2026-11-22 fingerprints of requests", key),
+        }
+    }
+
+    /// A digest by which a repeated body is recognised, and which says nothing about it.
+    pub(super) fn fingerprint(&self, body: &Value) -> String {
+        fingerprint(&self.fingerprint_key, body)
     }
 
     pub(super) fn seal(&self, place: &str, plain: &[u8]) -> anyhow::Result<String> {
@@ -21,7 +34,7 @@ impl Sealer {
         getrandom::fill(&mut sealed)?;
         let nonce = XNonce::try_from(sealed.as_slice())?;
         let payload = Payload { msg: plain, aad: place.as_bytes() };
-        let cipher = self.0.encrypt(&nonce, payload).map_err(|_| anyhow!("sealing failed"))?;
+        let cipher = self.cipher.encrypt(&nonce, payload).map_err(|_| anyhow!("sealing failed"))?;
         sealed.extend_from_slice(&cipher);
         Ok(BASE64_STANDARD.encode(sealed))
     }
@@ -33,7 +46,7 @@ impl Sealer {
             .ok_or_else(|| anyhow!("sealed text is cut short"))?;
         let nonce = XNonce::try_from(nonce)?;
         let payload = Payload { msg: cipher, aad: place.as_bytes() };
-        self.0.decrypt(&nonce, payload).map_err(|_| {
+        self.cipher.decrypt(&nonce, payload).map_err(|_| {
             anyhow!("sealed text does not open: the data folder's state.key is not the one it was sealed with")
         })
     }

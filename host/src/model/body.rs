@@ -128,9 +128,10 @@ fn check_text<E: de::Error>(text: &str) -> Result<(), E> {
     }
 }
 
-/// A digest of a value that does not depend on the order of keys.
-pub(crate) fn fingerprint(value: &Value) -> String {
-    let mut hasher = blake3::Hasher::new();
+/// A digest of a value that does not depend on the order of keys. Keyed, since a body may hold a password, and
+/// what is digested without a key can be guessed.
+pub(crate) fn fingerprint(key: &[u8; 32], value: &Value) -> String {
+    let mut hasher = blake3::Hasher::new_keyed(key);
     add(&mut hasher, value);
     hasher.finalize().to_hex().to_string()
 }
@@ -207,7 +208,8 @@ mod tests {
             let forward: Vec<String> = members.iter().map(|(k, v)| format!("{}:{v}", Value::from(k.as_str()))).collect();
             let backward: Vec<String> = forward.iter().rev().cloned().collect();
             let parse = |members: &[String]| -> Value { serde_json::from_str(&format!("{{{}}}", members.join(","))).unwrap() };
-            prop_assert_eq!(fingerprint(&parse(&forward)), fingerprint(&parse(&backward)));
+            prop_assert_eq!(fingerprint(&[7; 32], &parse(&forward)), fingerprint(&[7; 32], &parse(&backward)));
+            prop_assert_ne!(fingerprint(&[7; 32], &parse(&forward)), fingerprint(&[8; 32], &parse(&forward)));
         }
 
         #[test]
