@@ -12,7 +12,7 @@ FIXTURES = tests/fixtures/greedy tests/fixtures/caller
 demo: guest-toolchain
 	cargo build --release -p cnsp
 	$(CNSP) plugin build --out $(GUESTS)
-	$(CNSP) demo --plugins $(GUESTS) $(ARGS)
+	@$(CNSP) demo --plugins $(GUESTS) $(ARGS)
 
 # Everything: formatting, lints, guests, all tests, the documentation, the dependencies' licences.
 test: guest-toolchain test-tools check
