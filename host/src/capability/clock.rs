@@ -1,8 +1,9 @@
-//! The import `wasi:clocks/wall-clock`.
+//! The imports `wasi:clocks/wall-clock` and `monotonic-clock`.
 
 use crate::plugin::CallState;
-use crate::plugin::bindings::wasi::clocks::wall_clock;
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::plugin::bindings::wasi::clocks::{monotonic_clock, wall_clock};
+use std::sync::LazyLock;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use wall_clock::Datetime;
 
 impl wall_clock::Host for CallState {
@@ -13,5 +14,34 @@ impl wall_clock::Host for CallState {
 
     fn resolution(&mut self) -> Datetime {
         Datetime { seconds: 0, nanoseconds: 1 }
+    }
+}
+
+/// What a monotonic clock counts from means nothing; the first look at it will do.
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+impl monotonic_clock::Host for CallState {
+    fn now(&mut self) -> u64 {
+        u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn resolution(&mut self) -> u64 {
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use std::sync::Arc;
+
+    #[test]
+    fn the_monotonic_clock_does_not_go_back_and_the_other_tells_the_time() {
+        let mut state = CallState::for_test(Arc::new(MemoryStore::default()), false);
+        let first = monotonic_clock::Host::now(&mut state);
+        assert!(monotonic_clock::Host::now(&mut state) >= first);
+        let now = wall_clock::Host::now(&mut state);
+        assert!(now.seconds > 1_700_000_000 && now.nanoseconds < 1_000_000_000);
     }
 }

@@ -1,7 +1,7 @@
-//! The import `wasi:random/random`.
+//! The imports of `wasi:random`. What may be predictable is as unpredictable as the rest.
 
 use crate::plugin::CallState;
-use crate::plugin::bindings::wasi::random::random;
+use crate::plugin::bindings::wasi::random::{insecure, insecure_seed, random};
 
 /// The most bytes that one request for randomness may ask for.
 const RANDOM_BYTES_MAX: u64 = 64 << 10;
@@ -20,5 +20,43 @@ impl random::Host for CallState {
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
         Ok(getrandom::u64()?)
+    }
+}
+
+impl insecure::Host for CallState {
+    fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        random::Host::get_random_bytes(self, len)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        random::Host::get_random_u64(self)
+    }
+}
+
+impl insecure_seed::Host for CallState {
+    fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        Ok((getrandom::u64()?, getrandom::u64()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+    use std::sync::Arc;
+
+    #[test]
+    fn bytes_come_as_asked_up_to_the_limit() {
+        let mut state = CallState::for_test(Arc::new(MemoryStore::default()), false);
+        let most = random::Host::get_random_bytes(&mut state, RANDOM_BYTES_MAX).unwrap();
+        assert_eq!(most.len() as u64, RANDOM_BYTES_MAX);
+        assert_ne!(
+            most,
+            insecure::Host::get_insecure_random_bytes(&mut state, RANDOM_BYTES_MAX).unwrap()
+        );
+        for asked in [RANDOM_BYTES_MAX + 1, u64::MAX] {
+            assert!(random::Host::get_random_bytes(&mut state, asked).is_err());
+            assert!(insecure::Host::get_insecure_random_bytes(&mut state, asked).is_err());
+        }
     }
 }
