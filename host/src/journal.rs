@@ -219,6 +219,7 @@ impl Journal {
             }
         };
         let id = operation_id(&order);
+        tracing::Span::current().record("operation", id.as_str());
         let patient_until = Instant::now() + Duration::from_millis(self.settings.pending_wait_ms);
         for attempt in 1..=self.settings.conflict_attempts_max {
             match self.attempt(&order, &id, attempt, known).await {

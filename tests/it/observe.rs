@@ -82,6 +82,8 @@ fn a_request_id_goes_from_the_call_to_the_log_and_back() {
     let one = client.get("/account").header("x-request-id").unwrap().to_owned();
     let two = client.get("/account").header("x-request-id").unwrap().to_owned();
     assert_ne!(one, two);
+    let account = serde_json::json!({"accountid": "C-1", "accountname": "A"});
+    client.with("x-request-id", "trace-me.2").post("/account", &account).succeeded();
     // What could forge a line of the log is not taken over.
     for forged in ["a b", "a\tb", &"x".repeat(65), "{}", "a\"b"] {
         let answer = client.with("x-request-id", forged).get("/account");
@@ -98,6 +100,9 @@ fn a_request_id_goes_from_the_call_to_the_log_and_back() {
         line.to_string().contains("took_us") && line.to_string().contains("marketplace"),
         "{line}"
     );
+    let changed = lines.iter().find(|line| line["span"]["id"] == "trace-me.2").unwrap();
+    assert_eq!(changed["span"]["endpoint"], "sandbox", "{changed}");
+    assert!(changed["span"]["operation"].as_str().is_some_and(|id| id.len() == 36), "{changed}");
 }
 
 /// The page for trying things out comes from the host alone.

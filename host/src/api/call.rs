@@ -59,6 +59,12 @@ fn header<'a>(parts: &'a Parts, name: &str) -> Result<Option<&'a str>> {
     Ok(Some(text))
 }
 
+/// Every line of the log about this call says from here on for which endpoint it is.
+fn log_choice(endpoint: Arc<Endpoint>) -> Arc<Endpoint> {
+    tracing::Span::current().record("endpoint", endpoint.id());
+    endpoint
+}
+
 impl FromRequestParts<Arc<App>> for Call {
     type Rejection = Response<Body>;
 
@@ -126,7 +132,7 @@ impl Call {
         let endpoint = self.app.endpoints.get(id);
         let usable = |endpoint: &Arc<Endpoint>| self.caller.may_use(id, &endpoint.record.vendor);
         match endpoint.filter(usable) {
-            Some(endpoint) => Ok(Some(endpoint)),
+            Some(endpoint) => Ok(Some(log_choice(endpoint))),
             // Whether an endpoint that is not the caller's exists is none of its business.
             None => {
                 let text =
@@ -153,7 +159,7 @@ impl Call {
         }
         let usable = self.endpoints();
         if let [only] = usable.as_slice() {
-            return Ok(only.clone());
+            return Ok(log_choice(only.clone()));
         }
         let mut owners = Vec::new();
         if let Some(sku) = sku {
@@ -174,7 +180,7 @@ impl Call {
             }
         }
         match owners.as_slice() {
-            [owner] => Ok(owner.clone()),
+            [owner] => Ok(log_choice(owner.clone())),
             [] if usable.is_empty() => Err(Error::new(ErrorCode::Forbidden, self.choices())),
             [] => Err(self.ambiguous(&usable)),
             several => Err(self.ambiguous(several)),

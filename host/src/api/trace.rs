@@ -53,7 +53,9 @@ pub(super) async fn trace(
         id = id.to_str().unwrap_or_default(),
         %method,
         path = request.uri().path(),
-        caller = tracing::field::Empty
+        caller = tracing::field::Empty,
+        endpoint = tracing::field::Empty,
+        operation = tracing::field::Empty
     );
     let too_many = too_many_headers(&app, &request);
     let run = async {
