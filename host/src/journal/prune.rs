@@ -5,7 +5,7 @@ use crate::endpoints::Endpoint;
 use crate::error::{Error, Result};
 use crate::store::json::parse;
 use crate::store::operation::{OperationRecord, operation_key};
-use crate::store::{Condition, Key, Operation, Range, Space, StoreError, Tx};
+use crate::store::{Condition, Key, Operation, Partition, Range, Space, Store, StoreError, Tx};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +32,13 @@ impl Journal {
                     () = journal.stopping.cancelled() => return,
                 }
                 for endpoint in journal.endpoints.all().values() {
+                    let oldest = now_s().saturating_sub(journal.settings.audit_days * 86_400);
                     let pruned = async {
                         let outcomes = journal.prune_outcomes(endpoint).await?;
-                        Ok::<_, Error>((outcomes, journal.prune_audit(endpoint).await?))
+                        Ok::<_, Error>((
+                            outcomes,
+                            prune_audit(&*journal.store, endpoint.partition, oldest).await?,
+                        ))
                     };
                     match pruned.await {
                         Ok((outcomes, audit_rows)) => {
@@ -79,46 +83,74 @@ impl Journal {
                     tx.operations.push(Operation::Delete(key));
                 }
             }
-            pruned += self.delete(tx).await?;
+            pruned += delete(&*self.store, tx).await?;
             match page.entries.last() {
                 Some((body, _)) if page.more => range.after = Some(body.clone()),
                 _ => return Ok(pruned),
             }
         }
     }
+}
 
-    async fn prune_audit(&self, endpoint: &Endpoint) -> Result<usize> {
-        let oldest = now_s().saturating_sub(self.settings.audit_days * 86_400);
-        let mut pruned = 0;
-        loop {
-            let mut tx = Tx::new(endpoint.partition);
-            for event in self.store.changes(endpoint.partition, 0, AT_A_TIME).await? {
-                let old =
-                    serde_json::from_slice::<At>(&event.value).is_ok_and(|row| row.at_s < oldest);
-                if old {
-                    let body = Bytes::copy_from_slice(&event.version.to_be_bytes());
-                    let key = Key { space: Space::Event, partition: endpoint.partition, body };
-                    tx.operations.push(Operation::Delete(key));
-                }
+/// Deletes the audit rows that are older than `oldest`, in seconds since 1970.
+async fn prune_audit(store: &dyn Store, partition: Partition, oldest: u64) -> Result<usize> {
+    let (mut pruned, mut after) = (0, 0);
+    loop {
+        let events = store.changes(partition, after, AT_A_TIME).await?;
+        let Some(last) = events.last() else { return Ok(pruned) };
+        after = last.version;
+        let mut tx = Tx::new(partition);
+        let mut young = false;
+        for event in &events {
+            // A row that cannot be read is kept, and stands in nobody's way.
+            let Ok(row) = serde_json::from_slice::<At>(&event.value) else { continue };
+            if row.at_s >= oldest {
+                young = true;
+                break;
             }
-            let deleted = self.delete(tx).await?;
-            pruned += deleted;
-            if deleted < AT_A_TIME {
-                return Ok(pruned);
-            }
+            let body = Bytes::copy_from_slice(&event.version.to_be_bytes());
+            let key = Key { space: Space::Event, partition, body };
+            tx.operations.push(Operation::Delete(key));
+        }
+        pruned += delete(store, tx).await?;
+        if young {
+            return Ok(pruned);
         }
     }
+}
 
-    async fn delete(&self, tx: Tx) -> Result<usize> {
-        let count = tx.operations.len();
-        if count == 0 {
-            return Ok(0);
+async fn delete(store: &dyn Store, tx: Tx) -> Result<usize> {
+    let count = tx.operations.len();
+    if count == 0 {
+        return Ok(0);
+    }
+    match store.commit(tx).await {
+        Ok(_) => Ok(count),
+        // Used again meanwhile: next time.
+        Err(StoreError::Conflict(_)) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn old_rows_go_and_one_that_cannot_be_read_is_in_nobodys_way() {
+        let store = MemoryStore::default();
+        let partition = Partition::of("e");
+        let old = (0..300)
+            .map(|number| if number == 7 { "?".to_owned() } else { r#"{"at_s":10}"#.to_owned() });
+        for row in old.chain([r#"{"at_s":20}"#.to_owned(), r#"{"at_s":30}"#.to_owned()]) {
+            let mut tx = Tx::new(partition);
+            tx.event = Some(row.into());
+            store.commit(tx).await.unwrap();
         }
-        match self.store.commit(tx).await {
-            Ok(_) => Ok(count),
-            // Used again meanwhile: next time.
-            Err(StoreError::Conflict(_)) => Ok(0),
-            Err(error) => Err(error.into()),
-        }
+        assert_eq!(prune_audit(&store, partition, 20).await.unwrap(), 299);
+        let left = store.changes(partition, 0, 10).await.unwrap();
+        let left: Vec<_> = left.iter().map(|event| event.value.as_ref()).collect();
+        assert_eq!(left, [&b"?"[..], br#"{"at_s":20}"#, br#"{"at_s":30}"#]);
     }
 }
