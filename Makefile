@@ -19,11 +19,11 @@ test: guest-toolchain test-tools check
 	cargo build -p cnsp
 	target/debug/cnsp plugin build --out $(GUESTS)
 	target/debug/cnsp plugin build --out $(GUESTS)/fixtures $(FIXTURES)
-	cargo nextest run --workspace
 	cargo test --workspace --doc -q
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps -q
 	cargo deny --log-level error check bans licenses sources
 	cargo machete
+	cargo nextest run --workspace
 
 fixtures: guest-toolchain
 	cargo build -p cnsp
