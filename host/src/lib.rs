@@ -2,8 +2,8 @@
 //!
 //! The library is for the `cnsp` binary, its tests and its benchmarks; see ARCHITECTURE.md for the rooms.
 
-/// Every call allocates and frees some hundred small things on several threads: glibc's allocator takes a tenth
-/// of the processor for it, this one a third of that.
+/// Every call allocates and frees some hundred small things on several threads. In profiles of creates, glibc's
+/// allocator took about 15 % of the calls' time and this one about 12 %; it was not measured by itself.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
