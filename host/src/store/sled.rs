@@ -1,9 +1,10 @@
 //! The embedded engine: sled 0.34.7, with the durability that it lacks.
 //!
-//! Its `flush` does not survive a power cut, its errors leave it in between, and its readers see what is
-//! not durable yet. So one thread of ours writes (`writer`), reads undo what is not on disk (`view`), the
-//! first error is the last (`health`), and opening puts right what is known to go wrong (`open`). This
-//! module and its children are the only ones that name sled.
+//! Its `flush` does not survive a power cut, its errors leave it in between, its readers see what is not
+//! durable yet, and it is slow at saying no. So one thread of ours writes (`writer`) what another has
+//! checked (`plan`), reads undo what is not on disk (`view`), keys that are not there are not looked for
+//! (`keys`), the first error is the last (`health`), and opening puts right what is known to go wrong
+//! (`open`). This module and its children are the only ones that name sled.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -12,7 +13,10 @@
 
 mod files;
 mod health;
+mod keys;
 mod open;
+mod plan;
+mod queue;
 mod record;
 mod view;
 mod writer;
@@ -23,8 +27,11 @@ mod tests;
 pub use self::open::OpenError;
 
 use self::health::Health;
+use self::keys::Keys;
+use self::plan::Planner;
+use self::queue::{Queue, Request, Size};
 use self::view::{History, ReadError};
-use self::writer::{Message, Request, Writer};
+use self::writer::Writer;
 use super::{Event, Key, Page, Partition, Range, Space, Store, StoreError, Tx, Versioned};
 use ::sled::{Db, Tree};
 use bytes::Bytes;
@@ -34,11 +41,13 @@ use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+/// The keys that are known without more memory: about 80 KiB.
+const FIRST_KEY_COUNT: usize = 1 << 16;
 
 /// Where and how a [`SledStore`] keeps its records.
 #[derive(Clone, Debug)]
@@ -76,11 +85,11 @@ pub struct SledStore {
     /// Taken out when it is dropped only, to catch the panics of sled's own drop.
     db: Option<Db>,
     history: Arc<History>,
+    keys: Arc<Keys>,
     health: Arc<Health>,
-    sender: mpsc::SyncSender<Message>,
-    queued_bytes: Arc<AtomicUsize>,
-    queue_bytes_max: usize,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    queue: Arc<Queue>,
+    /// Until it is closed.
+    threads: Mutex<Vec<JoinHandle<()>>>,
     directory: PathBuf,
     /// Dropping it ends the watchdog.
     _watchdog: mpsc::Sender<()>,
@@ -106,10 +115,20 @@ impl SledStore {
         };
         let database =
             File::open(files::database(&options.directory)).map_err(io("opening its file"))?;
-        let (sender, queue) = mpsc::sync_channel(options.queue_count_max.max(1));
         let (history, health) = (Arc::new(History::new()), Arc::new(Health::new()));
-        let queued_bytes = Arc::new(AtomicUsize::new(0));
+        let keys = Arc::new(Keys::new(FIRST_KEY_COUNT));
+        let max = Size { count: options.queue_count_max.max(1), bytes: options.queue_bytes_max };
+        let queue = Arc::new(Queue::new(Arc::clone(&health), max));
+        let (to_writer, groups) = mpsc::sync_channel(1);
         let watchdog = health.watch(options.stall_max).map_err(io("starting a thread"))?;
+        let planner = Planner {
+            tree: (*opened.db).clone(),
+            keys: Arc::clone(&keys),
+            health: Arc::clone(&health),
+            queue: Arc::clone(&queue),
+            writer: to_writer,
+            version: opened.version,
+        };
         let writer = Writer {
             tree: (*opened.db).clone(),
             history: Arc::clone(&history),
@@ -117,22 +136,22 @@ impl SledStore {
             sync: sync(database),
             head: opened.head,
             ballast: opened.ballast,
-            version: opened.version,
-            queue,
-            queued_bytes: Arc::clone(&queued_bytes),
+            queue: Arc::clone(&queue),
+            groups,
         };
-        let writer = std::thread::Builder::new()
-            .name("store-writer".to_owned())
-            .spawn(move || writer.run())
-            .map_err(io("starting a thread"))?;
+        let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
+        let planner = thread("store-planner").spawn(move || planner.run());
+        let writer = thread("store-writer").spawn(move || writer.run());
+        let key_reader = keys.read((*opened.db).clone(), Arc::clone(&health));
+        let threads = [planner, writer, key_reader].into_iter().collect::<io::Result<Vec<_>>>();
+        let threads = threads.map_err(io("starting a thread"))?;
         Ok(SledStore {
             db: Some(opened.db),
             history,
+            keys,
             health,
-            sender,
-            queued_bytes,
-            queue_bytes_max: options.queue_bytes_max,
-            writer: Mutex::new(Some(writer)),
+            queue,
+            threads: Mutex::new(threads),
             directory: options.directory,
             _watchdog: watchdog,
             _lock: opened.lock,
@@ -146,19 +165,21 @@ impl SledStore {
         async move { health.failed().await }
     }
 
-    /// Commits what waits, and ends the writer. Everything after it is [`StoreError::Stopped`]. The folder
+    /// Commits what waits, and ends the threads. Everything after it is [`StoreError::Stopped`]. The folder
     /// is free for another process when the store is dropped.
     pub fn close(&self) {
         self.health.close();
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(thread) = writer.take() else { return };
-        if self.health.is_failed() && !thread.is_finished() {
-            // It may hang, as the watchdog found; the process is about to end anyway.
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        let threads = std::mem::take(&mut *threads);
+        self.queue.close();
+        if self.health.is_failed() && threads.iter().any(|thread| !thread.is_finished()) {
+            // One may hang, as the watchdog found; the process is about to end anyway.
             return;
         }
-        // An error means that the writer has ended, with its own message about why.
-        let _ = self.sender.send(Message::Close);
-        let _ = thread.join();
+        for thread in threads {
+            // An error means that it has ended, with its own message about why.
+            let _ = thread.join();
+        }
     }
 
     /// The share of the disk that is free for the store, between 0 and 1.
@@ -187,33 +208,12 @@ impl SledStore {
         Err(StoreError::Stopped(reason))
     }
 
-    /// Hands a commit to the writer.
+    /// Hands a commit to the planner.
     fn send(&self, tx: Tx) -> Result<oneshot::Receiver<Result<u64, StoreError>>, StoreError> {
-        let bytes = tx.check()?;
+        let size = Size { count: 1, bytes: tx.check()? };
         self.health.check()?;
-        let waiting = self.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
         let (reply, answer) = oneshot::channel();
-        let request = Request { tx, bytes, since: Instant::now(), reply };
-        let sent = match waiting + bytes > self.queue_bytes_max && waiting > 0 {
-            true => Err(StoreError::Overloaded),
-            false => {
-                self.sender.try_send(Message::Commit(Box::new(request))).map_err(
-                    |error| match error {
-                        mpsc::TrySendError::Full(_) => StoreError::Overloaded,
-                        mpsc::TrySendError::Disconnected(_) => {
-                            self.health.check().err().unwrap_or_else(health::closed)
-                        }
-                    },
-                )
-            }
-        };
-        match sent {
-            Ok(()) => metrics::gauge!("store_queue_depth").increment(1.0),
-            Err(error) => {
-                self.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
-                return Err(error);
-            }
-        }
+        self.queue.push(Request { tx, size, since: Instant::now(), reply })?;
         Ok(answer)
     }
 }
@@ -229,7 +229,7 @@ impl Drop for SledStore {
 
 impl Store for SledStore {
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
-        Box::pin(async move { self.read(|history, tree| history.get(tree, key)) })
+        Box::pin(async move { self.read(|history, tree| history.get(tree, &self.keys, key)) })
     }
 
     fn scan<'a>(&'a self, range: &'a Range) -> BoxFuture<'a, Result<Page, StoreError>> {

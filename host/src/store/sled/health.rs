@@ -13,13 +13,22 @@ use tokio::sync::watch;
 /// How often the watchdog looks.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The state of health, shared by readers, the writer and the watchdog.
+/// What a commit goes through.
+#[derive(Clone, Copy)]
+pub(super) enum Stage {
+    /// One commit is checked and joins its group.
+    Plan,
+    /// One group is written and synced.
+    Write,
+}
+
+/// The state of health, shared by readers, the planner, the writer and the watchdog.
 pub(super) struct Health {
     failure: OnceLock<String>,
     closed: AtomicBool,
     announced: watch::Sender<bool>,
-    /// When the writer began its group, in milliseconds since `epoch`, plus one; 0 while it waits.
-    busy_since: AtomicU64,
+    /// When each stage began what it is at, in milliseconds since `epoch`, plus one; 0 while it waits.
+    busy_since: [AtomicU64; 2],
     epoch: Instant,
 }
 
@@ -29,7 +38,7 @@ impl Health {
             failure: OnceLock::new(),
             closed: AtomicBool::new(false),
             announced: watch::Sender::new(false),
-            busy_since: AtomicU64::new(0),
+            busy_since: Default::default(),
             epoch: Instant::now(),
         }
     }
@@ -80,17 +89,26 @@ impl Health {
         self.failure.get().cloned().unwrap_or_default()
     }
 
-    /// Begins a group.
-    pub(super) fn begin(&self) {
-        self.busy_since.store(self.now().saturating_add(1), Ordering::Release);
+    /// A stage begins on something.
+    pub(super) fn begin(&self, stage: Stage) {
+        self.mark(stage, self.now().saturating_add(1));
     }
 
-    /// Ends a group.
-    pub(super) fn end(&self) {
-        self.busy_since.store(0, Ordering::Release);
+    /// And is done with it.
+    pub(super) fn end(&self, stage: Stage) {
+        self.mark(stage, 0);
     }
 
-    /// Starts a thread that fails the store when one group takes longer than `stall_max`; it ends when the
+    fn mark(&self, stage: Stage, since: u64) {
+        let [plan, write] = &self.busy_since;
+        let mark = match stage {
+            Stage::Plan => plan,
+            Stage::Write => write,
+        };
+        mark.store(since, Ordering::Release);
+    }
+
+    /// Starts a thread that fails the store when a stage takes longer than `stall_max`; it ends when the
     /// sender is dropped. sled has known deadlocks, and a disk may hang: a stuck process must be replaced.
     pub(super) fn watch(
         self: &Arc<Health>,
@@ -101,9 +119,12 @@ impl Health {
         let interval = WATCH_INTERVAL.min(stall_max / 2);
         std::thread::Builder::new().name("store-watchdog".to_owned()).spawn(move || {
             while stopped.recv_timeout(interval) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let since = health.busy_since.load(Ordering::Acquire);
                 let limit = u64::try_from(stall_max.as_millis()).unwrap_or(u64::MAX);
-                if since != 0 && health.now().saturating_sub(since) > limit {
+                let stalled = health.busy_since.iter().any(|since| {
+                    let since = since.load(Ordering::Acquire);
+                    since != 0 && health.now().saturating_sub(since) > limit
+                });
+                if stalled {
                     health.fail(format!("a group of commits took longer than {stall_max:?}"));
                     health.announce();
                     return;

@@ -358,6 +358,8 @@ fn a_record_that_is_not_what_was_written_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let store = SledStore::open(options(directory.path())).unwrap();
     runtime.block_on(store.commit(tx(vec![put("a", "1"), put("b", "2")]))).unwrap();
+    // The planner knows the last group by heart.
+    runtime.block_on(store.commit(tx(vec![put("d", "1")]))).unwrap();
     // Another key's record, whole in itself, under this key.
     let tree: &Tree = store.db.as_ref().unwrap();
     let other = tree.get(record::disk_key(&key("b"))).unwrap().unwrap();
@@ -423,4 +425,56 @@ fn another_format_is_refused() {
     drop(db);
     let error = SledStore::open(options(foreign.path())).err().unwrap();
     assert!(matches!(error, OpenError::Format { .. }), "{error}");
+}
+
+#[test]
+fn a_commit_is_checked_against_the_group_that_is_being_written() {
+    let runtime = runtime();
+    let directory = tempfile::tempdir().unwrap();
+    let (store, gate) = Gate::open(options(directory.path()));
+    let seen = runtime.block_on(store.scan(&all(9))).unwrap().fingerprint();
+    let held = gate.hold(&runtime, &store, tx(vec![put("a", "1"), Operation::Delete(key("b"))]));
+    let send = |condition, body: &str| {
+        store.send(Tx { conditions: vec![condition], ..tx(vec![put(body, "2")]) }).unwrap()
+    };
+    // What is not durable yet counts, although no reader sees it.
+    let stale = send(Condition::Absent(key("a")), "c");
+    let stale_range = send(Condition::Range(all(9), seen), "d");
+    let fresh = send(Condition::Version(key("a"), 1), "e");
+    let absent = send(Condition::Absent(key("b")), "f");
+    let twice = send(Condition::Absent(key("f")), "g");
+    drop(gate);
+    runtime.block_on(held).unwrap().unwrap();
+    for stale in [stale, stale_range, twice] {
+        let answer = runtime.block_on(stale).unwrap();
+        assert!(matches!(answer, Err(StoreError::Conflict(_))), "{answer:?}");
+    }
+    for fresh in [fresh, absent] {
+        runtime.block_on(fresh).unwrap().unwrap();
+    }
+    let page = runtime.block_on(store.scan(&all(9))).unwrap();
+    let bodies: Vec<_> = page.entries.iter().map(|(body, _)| body.as_ref()).collect();
+    assert_eq!(bodies, [b"a", b"e", b"f"]);
+}
+
+#[test]
+fn no_key_that_is_there_is_said_not_to_be() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = SledStore::open(options(directory.path())).unwrap();
+    let tree: &Tree = store.db.as_ref().unwrap();
+    let bodies = |range: std::ops::Range<u32>| range.map(|number| number.to_be_bytes());
+    for body in bodies(0..3000) {
+        tree.insert(body, &[]).unwrap();
+    }
+    let keys = keys::Keys::new(1000);
+    // Until the tree was read, every key may be there.
+    assert!(bodies(0..9000).all(|body| keys.may_hold(&body)));
+    bodies(3000..6000).for_each(|body| keys.add(&body));
+    keys.add_all(tree, &store.health).unwrap();
+    assert!(bodies(0..6000).all(|body| keys.may_hold(&body)));
+    let wrong = bodies(6000..9000).filter(|body| keys.may_hold(body)).count();
+    assert!(wrong < 300, "{wrong} of 3000 keys that are not there");
+    // Keys that come twice take no more room.
+    bodies(0..6000).for_each(|body| keys.add(&body));
+    assert_eq!(keys.rooms(), [1000, 2000, 4000]);
 }

@@ -13,6 +13,7 @@
 //! key, however many groups went by during a long scan.
 
 use super::super::{Key, Page, Range, Versioned};
+use super::keys::Keys;
 use super::record::{self, Span};
 use ::sled::{IVec, Tree};
 use arc_swap::ArcSwap;
@@ -65,9 +66,17 @@ impl History {
     }
 
     /// The record at a key, at the durable point.
-    pub(super) fn get(&self, tree: &Tree, key: &Key) -> Result<Option<Versioned>, ReadError> {
-        let point = self.durable.load_full();
+    pub(super) fn get(
+        &self,
+        tree: &Tree,
+        keys: &Keys,
+        key: &Key,
+    ) -> Result<Option<Versioned>, ReadError> {
         let disk_key = record::disk_key(key);
+        if !keys.may_hold(&disk_key) {
+            return Ok(None);
+        }
+        let point = self.durable.load_full();
         let mut envelope = at(key, tree.get(&disk_key))?;
         let mut link = point.next.get();
         while let Some(group) = link {
@@ -103,19 +112,6 @@ pub(super) enum ReadError {
     Damaged(Key),
     /// The engine failed.
     Engine(::sled::Error),
-}
-
-/// What the tree has at a key, read once and kept in `seen`.
-pub(super) fn read_once<'a>(
-    tree: &Tree,
-    seen: &'a mut Patch,
-    key: &Key,
-    disk_key: &[u8],
-) -> Result<Option<&'a IVec>, ReadError> {
-    if !seen.contains_key(disk_key) {
-        seen.insert(disk_key.to_vec(), at(key, tree.get(disk_key))?);
-    }
-    Ok(seen.get(disk_key).and_then(Option::as_ref))
 }
 
 /// The records of a range, as the tree and the patch over it have it. `patch` is asked again after each
@@ -179,7 +175,7 @@ pub(super) fn start_key(range: &Range) -> Key {
 }
 
 /// Tells damage, which concerns one key, from a failing engine, which concerns all.
-fn at<T>(key: &Key, result: ::sled::Result<T>) -> Result<T, ReadError> {
+pub(super) fn at<T>(key: &Key, result: ::sled::Result<T>) -> Result<T, ReadError> {
     result.map_err(|error| match error {
         ::sled::Error::Corruption { .. } => ReadError::Damaged(key.clone()),
         other => ReadError::Engine(other),
