@@ -26,6 +26,7 @@ use crate::app::App;
 use crate::error::{Error, ErrorCode};
 use axum::Router;
 use axum::body::Body;
+use bytes::Bytes;
 use http::{Method, Response, Uri};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -76,6 +77,13 @@ pub(crate) fn router(app: Arc<App>, beside: Router<Arc<App>>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(app.clone(), trace::trace))
         .with_state(app)
+}
+
+/// An error as the bytes of an answer that ends its connection, where no request could be read. `headers` are
+/// further ones, each with its line end in front.
+pub(crate) fn refusal(error: &Error, headers: &str) -> Bytes {
+    envelope::log(error);
+    envelope::wire(&envelope::answer(None, error), headers)
 }
 
 async fn not_found(call: Call, uri: Uri) -> Response<Body> {

@@ -1,5 +1,8 @@
 //! The process: opens the data folder, listens, and stops in order.
 
+mod refusal;
+
+use self::refusal::Refusing;
 use crate::api;
 use crate::app::App;
 use crate::blobs::Blobs;
@@ -14,6 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,8 +33,11 @@ const LATENCY_BUCKETS: [f64; 14] =
 const CLIENT_READS_WITHIN: Duration = Duration::from_secs(30);
 /// How often the samples of the metrics are folded: what comes in between takes memory.
 const METRICS_FOLDED_EVERY: Duration = Duration::from_secs(2);
-/// hyper refuses headers over its own limits without a body; ours come first and answer in the envelope.
+/// hyper has its own limits of headers, behind ours, which tell more. What is over them is in `refusal`.
 const OVER_OUR_LIMITS: usize = 4;
+
+/// A connection whose client has to read.
+type Timed = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// Opens the store of a data folder, for this process alone. It blocks until the store has recovered.
 pub(crate) fn open_store(config: &Config) -> anyhow::Result<Arc<SledStore>> {
@@ -131,7 +138,10 @@ async fn accept(
             () = &mut stop => break,
             why = &mut store_failed => return Err(anyhow!(StoreFailed(why))),
             accepted = next => match accepted {
-                Ok((place, stream)) => connect(&http, &service, &graceful, place, stream),
+                Ok((place, stream)) => {
+                    let stream = Refusing::new(timed(stream), limits.clone());
+                    connect(&http, &service, &graceful, place, stream);
+                }
                 Err(error) => {
                     // For want of file descriptors, mostly: others have to close first.
                     tracing::warn!(error = format!("{error:#}"), "a connection was not accepted");
@@ -149,19 +159,23 @@ async fn accept(
     Ok(())
 }
 
-fn connect(
-    http: &http1::Builder,
-    service: &TowerToHyperService<axum::Router>,
-    graceful: &GracefulShutdown,
-    place: OwnedSemaphorePermit,
-    stream: TcpStream,
-) {
+fn timed(stream: TcpStream) -> Timed {
     // An answer is one small write: it should not wait for another.
     let _ = stream.set_nodelay(true);
     // A client that reads nothing of its answer must not keep its place.
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(CLIENT_READS_WITHIN));
-    let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service.clone());
+    Box::pin(stream)
+}
+
+fn connect(
+    http: &http1::Builder,
+    service: &TowerToHyperService<axum::Router>,
+    graceful: &GracefulShutdown,
+    place: OwnedSemaphorePermit,
+    stream: Refusing<Timed>,
+) {
+    let connection = http.serve_connection(TokioIo::new(stream), service.clone());
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -233,18 +233,24 @@ fn too_many_headers_are_refused() {
     let large = format!("x-large: {}\r\n", "x".repeat(70_000));
     let answer = exchange(host.address(), format!("{head}{large}\r\n").as_bytes());
     answer.expect("an answer").refused(431, "HEADERS_TOO_LARGE");
-    // A flood: whatever its answer, it ends, and the host stays.
+    // Floods are not even read to their end.
+    let headers = |count: u32| (0..count).map(|index| format!("x-{index}: 1\r\n")).collect();
     for flood in [
-        (0..20_000).map(|index| format!("x-{index}: 1\r\n")).collect(),
+        headers(1000),
+        headers(20_000),
+        headers(200_000),
         format!("x-flood: {}\r\n", "x".repeat(4_000_000)),
     ] {
-        if let Some(answer) = exchange(host.address(), format!("{head}{flood}\r\n").as_bytes()) {
-            assert_eq!(answer.status, 431);
-        }
+        let began = Instant::now();
+        let answer = exchange(host.address(), format!("{head}{flood}\r\n").as_bytes());
+        let answer = answer.expect("an answer").refused(431, "HEADERS_TOO_LARGE");
+        assert!(answer.head.contains("\r\ndate: "), "{answer:?}");
+        assert!(began.elapsed() < PROMPT, "it took {:?}", began.elapsed());
     }
-    let long = head.replace("/account", &format!("/account/{}", "x".repeat(70_000)));
-    if let Some(answer) = exchange(host.address(), format!("{long}\r\n").as_bytes()) {
-        assert!([414, 431].contains(&answer.status), "{answer:?}");
+    for length in [70_000, 300_000, 1_000_000] {
+        let long = head.replace("/account", &format!("/account/{}", "x".repeat(length)));
+        let answer = exchange(host.address(), format!("{long}\r\n").as_bytes());
+        answer.expect("an answer").refused(431, "HEADERS_TOO_LARGE");
     }
     serves(&client);
 }
@@ -267,8 +273,11 @@ fn what_is_not_http_ends_the_connection_only() {
         let mut connection = Connection::open(host.address());
         connection.send(bytes);
         connection.finish();
-        if let Some(answer) = connection.read() {
-            assert!((400..500).contains(&answer.status), "{answer:?}");
+        // Empty lines ask nothing, and the beginning of HTTP/2 speaks another language.
+        let silent = bytes.starts_with(b"\r\n") || bytes.starts_with(b"PRI");
+        match connection.read() {
+            Some(answer) => drop(answer.refused(400, "INVALID_REQUEST")),
+            None => assert!(silent, "no answer to {:?}", String::from_utf8_lossy(bytes)),
         }
     }
     // Two lengths in one request would let two servers see two requests.

@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorCode};
 use crate::model::{Answer, OperationKind};
 use axum::body::Body;
+use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use std::time::Duration;
@@ -75,16 +76,33 @@ pub(super) fn log(error: &Error) {
     }
 }
 
-/// The answer as a response. With `always_200` the status says nothing and the envelope all.
-pub(super) fn response(answer: &Answer, always_200: bool) -> Response<Body> {
+/// The body of an answer.
+fn body(answer: &Answer) -> String {
     let members = answer.body.strip_prefix('{').unwrap_or("}");
     let comma = if members == "}" { "" } else { "," };
     let message = serde_json::to_string(&answer.message).unwrap_or_else(|_| "\"\"".to_owned());
     let (respcode, success) = (answer.respcode, answer.success);
-    let body = format!(
+    format!(
         "{{\"result\":{{\"providerresponse\":{{\"respcode\":{respcode}{comma}{members},\"success\":{success},\"message\":{message}}}}}"
+    )
+}
+
+/// The answer as it goes over the wire (RFC 9112, section 2.1), with further headers, each with its line end
+/// in front.
+pub(super) fn wire(answer: &Answer, headers: &str) -> Bytes {
+    let (respcode, body) = (answer.respcode, body(answer));
+    let (length, status) = (body.len(), StatusCode::from_u16(respcode).ok());
+    let reason = status.and_then(|status| status.canonical_reason()).unwrap_or_default();
+    let head = format!(
+        "HTTP/1.1 {respcode} {reason}\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: {length}"
     );
-    let mut response = Response::new(Body::from(body));
+    Bytes::from(format!("{head}{headers}\r\n\r\n{body}"))
+}
+
+/// The answer as a response. With `always_200` the status says nothing and the envelope all.
+pub(super) fn response(answer: &Answer, always_200: bool) -> Response<Body> {
+    let respcode = answer.respcode;
+    let mut response = Response::new(Body::from(body(answer)));
     *response.status_mut() = match respcode {
         // A 204 has no body, and CNSP's has one; 1xx and 3xx mean other things to HTTP. (Contract A14.)
         200 | 201 | 400..=599 if !always_200 => {

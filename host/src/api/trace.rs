@@ -15,6 +15,9 @@ use tracing::Instrument;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The most bytes of a path in the log. Paths are ASCII.
+const PATH_BYTES_MAX: usize = 300;
+
 /// The method as a label. A client may make up methods, and each label that is new takes memory for ever.
 fn method_label(method: &Method) -> &'static str {
     match *method {
@@ -38,6 +41,11 @@ fn request_id(request: &Request) -> HeaderValue {
     })
 }
 
+/// The beginning of a path: what is in the log is not for the caller to fill.
+fn short(path: &str) -> &str {
+    path.get(..PATH_BYTES_MAX).unwrap_or(path)
+}
+
 pub(super) async fn trace(
     State(app): State<Arc<App>>,
     request: Request,
@@ -52,7 +60,7 @@ pub(super) async fn trace(
         "call",
         id = id.to_str().unwrap_or_default(),
         %method,
-        path = request.uri().path(),
+        path = short(request.uri().path()),
         caller = tracing::field::Empty,
         endpoint = tracing::field::Empty,
         operation = tracing::field::Empty
