@@ -3,6 +3,7 @@
 use crate::blobs::Blobs;
 use crate::callers::Callers;
 use crate::config::Config;
+use crate::egress::Egress;
 use crate::endpoints::Endpoints;
 use crate::journal::{Journal, Sealer};
 use crate::plugin::Plugins;
@@ -38,8 +39,14 @@ impl App {
         let plugins = Arc::new(Plugins::start(&config.calls, blobs)?);
         let shared: Arc<dyn Store> = store.clone();
         let queue_max = config.operations.account_queue_max;
-        let endpoints =
-            Arc::new(Endpoints::new(plugins.clone(), shared.clone(), &config.calls, queue_max));
+        let egress = Egress::start(&config.egress)?;
+        let endpoints = Arc::new(Endpoints::new(
+            plugins.clone(),
+            shared.clone(),
+            egress,
+            &config.calls,
+            queue_max,
+        ));
         let journal = Journal::new(shared, endpoints.clone(), sealer, config.operations.clone());
         let callers = Callers::new(&config.auth)?;
         let app = Arc::new(App {

@@ -8,10 +8,11 @@ mod operation;
 mod random;
 mod settings;
 
-pub(crate) use self::http::{HttpUse, Outbound};
+pub(crate) use self::http::HttpUse;
 pub(crate) use self::kv::Kv;
 pub(crate) use self::log::LogUse;
 
+use crate::egress::Outbound;
 use crate::store::{Partition, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -27,6 +27,7 @@ pub(crate) struct Config {
     pub(crate) http: Http,
     pub(crate) auth: Auth,
     pub(crate) calls: Calls,
+    pub(crate) egress: Egress,
     pub(crate) operations: Operations,
     pub(crate) store: Store,
 }
@@ -95,6 +96,18 @@ pub(crate) struct Calls {
     pub(crate) kv_write_count_max: usize,
 }
 
+/// How requests go out to providers.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Egress {
+    #[serde(deserialize_with = "addresses")]
+    pub(crate) nameservers: Vec<SocketAddr>,
+    pub(crate) connect_ms: u64,
+    pub(crate) first_byte_ms: u64,
+    pub(crate) concurrency_max: usize,
+    pub(crate) requests_per_s_max: u32,
+}
+
 /// How mutating calls are repeated, queued and followed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +127,19 @@ pub(crate) struct Operations {
 pub(crate) struct Store {
     pub(crate) cache_bytes: u64,
     pub(crate) free_ratio_min: f64,
+}
+
+/// `ADDRESS:PORT, …`, as one text: a variable and a flag have no lists.
+fn addresses<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<SocketAddr>, D::Error> {
+    let text = String::deserialize(from)?;
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    items
+        .map(|item| {
+            item.parse().map_err(|_| {
+                serde::de::Error::custom(format!("`{item}` is no ADDRESS:PORT, like 192.0.2.1:53"))
+            })
+        })
+        .collect()
 }
 
 /// What the command line says about settings.
@@ -212,6 +238,10 @@ impl Config {
             ("calls.kv_operation_count_max", calls.kv_operation_count_max as u64, 0, 30_000),
             ("calls.kv_write_bytes_max", calls.kv_write_bytes_max as u64, 0, 960 << 10),
             ("calls.kv_write_count_max", calls.kv_write_count_max as u64, 0, 480),
+            ("egress.connect_ms", self.egress.connect_ms, 1, HOUR_MS),
+            ("egress.first_byte_ms", self.egress.first_byte_ms, 1, HOUR_MS),
+            ("egress.concurrency_max", self.egress.concurrency_max as u64, 1, 10_000),
+            ("egress.requests_per_s_max", self.egress.requests_per_s_max.into(), 1, 1_000_000),
             ("operations.replay_hours", operations.replay_hours, 1, 24 * 366),
             ("operations.audit_days", operations.audit_days, 1, 366 * 30),
             ("operations.conflict_attempts_max", operations.conflict_attempts_max.into(), 1, 1000),

@@ -1,8 +1,9 @@
 //! Endpoint id → what to call: the plugin, what it may touch, and who may be inside at the same time.
 
 use crate::blobs::Digest;
-use crate::capability::{CallLimits, Outbound, Scope};
+use crate::capability::{CallLimits, Scope};
 use crate::config::Calls;
+use crate::egress::Egress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Failure, OperationKind};
 use crate::plugin::bindings::Exports;
@@ -72,6 +73,7 @@ pub(crate) struct Endpoints {
     by_id: ArcSwap<BTreeMap<String, Arc<Endpoint>>>,
     plugins: Arc<Plugins>,
     store: Arc<dyn Store>,
+    egress: Egress,
     calls: Calls,
     admission: Arc<Admission>,
 }
@@ -80,6 +82,7 @@ impl Endpoints {
     pub(crate) fn new(
         plugins: Arc<Plugins>,
         store: Arc<dyn Store>,
+        egress: Egress,
         calls: &Calls,
         account_queue_max: usize,
     ) -> Endpoints {
@@ -88,7 +91,14 @@ impl Endpoints {
             wait_max: Duration::from_millis(calls.wait_ms_max),
             account_queue_max,
         });
-        Endpoints { by_id: ArcSwap::default(), plugins, store, calls: calls.clone(), admission }
+        Endpoints {
+            by_id: ArcSwap::default(),
+            plugins,
+            store,
+            egress,
+            calls: calls.clone(),
+            admission,
+        }
     }
 
     pub(crate) fn all(&self) -> Arc<BTreeMap<String, Arc<Endpoint>>> {
@@ -138,7 +148,7 @@ impl Endpoints {
             endpoint: record.id.clone(),
             partition,
             config: record.config.clone(),
-            outbound: Outbound::new(record.grants.clone(), secrets)?,
+            outbound: self.egress.outbound(&record, secrets)?,
             store: self.store.clone(),
             limits,
         });

@@ -15,6 +15,7 @@ pub(crate) mod capability;
 pub mod cli;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod egress;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod journal;

@@ -17,6 +17,7 @@
 pub mod bodies;
 pub mod client;
 pub mod host;
+pub mod names;
 pub mod powerloss;
 pub mod programs;
 pub mod raw;

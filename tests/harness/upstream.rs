@@ -47,7 +47,15 @@ impl Upstream {
     /// # Panics
     /// When there is no port.
     pub fn start() -> Upstream {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Upstream::at("127.0.0.1:0")
+    }
+
+    /// Starts one at `ADDRESS:PORT`.
+    ///
+    /// # Panics
+    /// When that is not free.
+    pub fn at(address: &str) -> Upstream {
+        let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let seen = Arc::new(Seen::default());
         let shared = seen.clone();
@@ -63,13 +71,18 @@ impl Upstream {
         Upstream { address, seen }
     }
 
-    /// `http://127.0.0.1:PORT`, which is a grant's URL too.
+    /// `http://127.0.0.1:PORT`.
     pub fn origin(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`, `/endless`, `/silent`,
-    /// `/cut` or `/garbage`.
+    /// A grant for it, in TOML, with the exemption that its address needs.
+    pub fn grant(&self) -> String {
+        format!("{{ url = {:?}, addresses = [\"127.0.0.0/8\"] }}", self.origin())
+    }
+
+    /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`,
+    /// `/redirect-to`, `/later/CODE`, `/echo`, `/packed`, `/drip`, `/endless`, `/silent`, `/cut` or `/garbage`.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -105,6 +118,9 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     while let Some(received) = read(&mut reader)? {
         let path = received.path.clone();
+        let echo: String =
+            received.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let place = received.headers("x-location").first().map_or(String::new(), |p| p.to_string());
         seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(received);
         let mut words = path.trim_start_matches('/').split(['/', '?']);
         let what = words.next().unwrap_or_default();
@@ -114,6 +130,23 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
             "bytes" => answer(&mut stream, 200, "", &vec![b'x'; number])?,
             "headers" => answer(&mut stream, 200, &"X-Many: 1\r\n".repeat(number), b"")?,
             "redirect" => answer(&mut stream, 302, "Location: /status/200\r\n", b"")?,
+            "redirect-to" => answer(&mut stream, 302, &format!("Location: {place}\r\n"), b"")?,
+            // 429, in a minute.
+            "later" => answer(&mut stream, number, "Retry-After: 60\r\n", b"")?,
+            "echo" => {
+                let header = format!("X-Echo: {}\r\n", echo.replace("\r\n", " "));
+                answer(&mut stream, 200, &header, echo.as_bytes())?;
+            }
+            // Says that it is packed, which nobody looks at.
+            "packed" => answer(&mut stream, 200, "Content-Encoding: gzip\r\n", b"the answer")?,
+            "drip" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
+                // Until the client goes: then the write fails.
+                loop {
+                    stream.write_all(b"x")?;
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+            }
             "endless" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
                 loop {

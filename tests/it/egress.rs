@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A host with an endpoint `caller`.
-fn start(options: Options, more: &str) -> Host {
+pub(crate) fn start(options: Options, more: &str) -> Host {
     let host = options.start();
     host.apply_right(SetupFolder::default().fixture("caller", "caller", more).path());
     host
@@ -21,11 +21,11 @@ fn start(options: Options, more: &str) -> Host {
 
 /// As [`start`], where the endpoint may reach this upstream.
 fn granted(upstream: &Upstream) -> Host {
-    start(Options::default(), &format!("grants = [{{ url = {:?} }}]", upstream.origin()))
+    start(Options::default(), &format!("grants = [{}]", upstream.grant()))
 }
 
 /// Lets the guest send a request; what it tells of it.
-fn send(host: &Host, request: &Value) -> Value {
+pub(crate) fn send(host: &Host, request: &Value) -> Value {
     let name = unique("account");
     let mut body = account(&name, "ada@example.com");
     body["additionalattributes"]["request"] = request.clone();
@@ -33,13 +33,13 @@ fn send(host: &Host, request: &Value) -> Value {
     answer.body()["answer"].clone()
 }
 
-fn get(url: &str) -> Value {
+pub(crate) fn get(url: &str) -> Value {
     json!({ "method": "GET", "url": url })
 }
 
 /// The guest was refused with this code, in a text that has this in it.
 #[track_caller]
-fn refused(answer: &Value, code: u64, text: &str) {
+pub(crate) fn refused(answer: &Value, code: u64, text: &str) {
     assert_eq!(answer["code"], code, "{answer}");
     let message = answer["message"].as_str().unwrap();
     assert!(message.contains(text), "`{text}` is not in {answer}");
@@ -191,7 +191,7 @@ fn a_secret_goes_to_where_it_is_granted_and_nowhere_else() {
         secret("broken", &format!("two\nlines-{CANARY}")),
     ];
     let more = format!(
-        "secrets = {{ {} }}\ngrants = [{{ url = {:?} }}, {{ url = {:?}, secrets = [\"token\", \"login\", \"broken\"] }}, {{ url = {:?}, secrets = [\"spare\"] }}]",
+        "secrets = {{ {} }}\ngrants = [{{ url = {:?} }}, {{ url = {:?}, addresses = [\"127.0.0.0/8\"], secrets = [\"token\", \"login\", \"broken\"] }}, {{ url = {:?}, secrets = [\"spare\"] }}]",
         secrets.join(", "),
         // The same place twice, once without secrets.
         upstream.origin(),
@@ -302,10 +302,7 @@ fn what_is_too_large_or_too_much_is_refused() {
 #[test]
 fn a_provider_that_does_not_answer_is_given_up_within_the_calls_time() {
     let upstream = Upstream::start();
-    let more = format!(
-        "grants = [{{ url = {:?} }}]\nlimits = {{ call_timeout_ms = 1000 }}",
-        upstream.origin()
-    );
+    let more = format!("grants = [{}]\nlimits = {{ call_timeout_ms = 1000 }}", upstream.grant());
     let host = start(Options::default(), &more);
     let silent = |method: &str, timeout_ms: Option<u32>| {
         let url = upstream.url("/silent");
@@ -331,8 +328,10 @@ fn a_provider_that_is_not_there_or_does_not_speak_http_is_told_apart() {
         listener.local_addr().unwrap()
     };
     let upstream = Upstream::start();
-    let more =
-        format!("grants = [{{ url = \"http://{gone}\" }}, {{ url = {:?} }}]", upstream.origin());
+    let more = format!(
+        "grants = [{{ url = \"http://{gone}\", addresses = [\"127.0.0.0/8\"] }}, {}]",
+        upstream.grant()
+    );
     let host = start(Options::default(), &more);
     let post = |url: String| send(&host, &json!({ "method": "POST", "url": url }));
     let unreachable = post(format!("http://{gone}/"));

@@ -17,6 +17,7 @@ mod auth;
 mod bad_input;
 mod coverage;
 mod egress;
+mod egress_addresses;
 mod endpoint_choice;
 mod envelope;
 mod fuzz;

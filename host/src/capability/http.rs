@@ -1,18 +1,18 @@
-//! The import `http`: the only way to a network, and only towards what the endpoint's grants name.
+//! The import `http`: what the guest asks of the way out (`egress`), and what it is told.
 //!
 //! Secrets are put in here, after the grant has been found, and only towards hosts that the grant gives
-//! them to. Redirects are not followed: the guest sees them.
+//! them to; and they are taken out of what comes back.
 
+use crate::egress::{Denied, Outbound};
 use crate::plugin::CallState;
 use crate::plugin::bindings::cnsp::adapter::http::{
     Credential, Header, Host, HttpError, Request, Response,
 };
-use crate::store::setup::{HttpGrant, Scheme};
+use crate::store::setup::HttpGrant;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use reqwest::header::{HeaderName, HeaderValue};
-use reqwest::{Client, Method, Url};
-use std::collections::BTreeMap;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, StatusCode, Url};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ const HEADER_COUNT_MAX: usize = 100;
 /// What a call keeps of its time, after a provider that did not answer, to say so. A tenth of it at most.
 const LAST_WORD_MAX: Duration = Duration::from_millis(500);
 /// Headers that frame the message or belong to one hop: they are the host's to set.
-const OWN_HEADERS: [&str; 9] = [
+const OWN_HEADERS: [&str; 11] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -30,6 +30,8 @@ const OWN_HEADERS: [&str; 9] = [
     "te",
     "trailer",
     "upgrade",
+    "expect",
+    "proxy-connection",
     "proxy-authorization",
 ];
 
@@ -39,113 +41,49 @@ pub(crate) struct HttpUse {
     requests: usize,
 }
 
-/// Where one endpoint may send requests, and the secrets that it may use there. No grant, no network.
-pub(crate) struct Outbound {
-    /// None without a grant: most of a client's cost is in reading the system's certificates.
-    client: Option<Client>,
-    grants: Vec<HttpGrant>,
-    secrets: BTreeMap<String, String>,
-}
-
-impl Outbound {
-    /// Connections are the endpoint's own: it never shares one with another.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the room that opens sockets towards providers"
-    )]
-    pub(crate) fn new(
-        grants: Vec<HttpGrant>,
-        secrets: BTreeMap<String, String>,
-    ) -> anyhow::Result<Outbound> {
-        if grants.is_empty() {
-            return Ok(Outbound { client: None, grants, secrets });
-        }
-        // Fails when it is there already, and that is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()?;
-        Ok(Outbound { client: Some(client), grants, secrets })
-    }
-
-    /// The grants that allow this URL. There can be several, each with other secrets.
-    fn grants(&self, url: &Url) -> Result<Vec<&HttpGrant>, HttpError> {
-        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
-            return Err(failed(5, format!("`{url}` names no host")));
-        };
-        let allowing = self.grants.iter().filter(|grant| allows(grant, url.scheme(), host, port));
-        let allowing: Vec<_> = allowing.collect();
-        if allowing.is_empty() {
-            let scheme = url.scheme();
-            return Err(failed(
-                1,
-                format!(
-                    "egress.denied: no grant of this endpoint allows {scheme}://{host}:{port}; ask the operator to add one"
-                ),
-            ));
-        }
-        Ok(allowing)
-    }
-
-    fn secret(&self, grants: &[&HttpGrant], name: &str) -> Result<&str, HttpError> {
-        let granted = grants.iter().any(|grant| grant.secrets.contains(name));
-        let secret = self.secrets.get(name).filter(|_| granted);
-        secret.map(String::as_str).ok_or_else(|| {
-            let message =
-                format!("egress.denied: the secret `{name}` is not granted towards this host");
-            failed(1, message)
-        })
-    }
-
-    /// Replaces each `{{secret:NAME}}`.
-    fn reveal(&self, grants: &[&HttpGrant], text: &str) -> Result<String, HttpError> {
-        let mut shown = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((before, after)) = rest.split_once("{{secret:") {
-            let Some((name, after)) = after.split_once("}}") else {
-                return Err(failed(5, "a `{{secret:` without its `}}`"));
-            };
-            shown.push_str(before);
-            shown.push_str(self.secret(grants, name)?);
-            rest = after;
-        }
-        shown.push_str(rest);
-        Ok(shown)
-    }
-}
-
-/// The one answer to whether a request may go out.
-fn allows(grant: &HttpGrant, scheme: &str, host: &str, port: u16) -> bool {
-    let granted_scheme = match grant.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let host_matches = match grant.host.strip_prefix("*.") {
-        Some(suffix) => host
-            .strip_suffix(suffix)
-            .and_then(|below| below.strip_suffix('.'))
-            .is_some_and(|below| !below.is_empty()),
-        None => host == grant.host,
-    };
-    granted_scheme == scheme && host_matches && port == grant.port
-}
+/// A provider that says how long to wait says it in seconds or as a date (RFC 9110, 10.2.3); a date is rare,
+/// and gets this.
+const RETRY_AFTER_DATE: Duration = Duration::from_secs(5);
+/// Shorter secrets are not taken out of answers: they would be found everywhere.
+const REDACTED_BYTES_MIN: usize = 6;
 
 fn failed(code: u16, message: impl Into<String>) -> HttpError {
     HttpError { code, message: message.into(), outcome_unknown: false }
 }
 
+impl From<Denied> for HttpError {
+    fn from(denied: Denied) -> HttpError {
+        let code = match denied {
+            Denied::Paused { .. } => 8,
+            _ => 1,
+        };
+        failed(code, denied.to_string())
+    }
+}
+
+/// Replaces each `{{secret:NAME}}`.
+fn reveal(outbound: &Outbound, grants: &[&HttpGrant], text: &str) -> Result<String, HttpError> {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{secret:") {
+        let Some((name, after)) = after.split_once("}}") else {
+            return Err(failed(5, "a `{{secret:` without its `}}`"));
+        };
+        shown.push_str(before);
+        shown.push_str(outbound.secret(grants, name)?);
+        rest = after;
+    }
+    shown.push_str(rest);
+    Ok(shown)
+}
+
 impl CallState {
-    fn prepare(&self, request: Request) -> Result<reqwest::Request, HttpError> {
+    fn prepare(&self, request: Request) -> Result<(&Client, reqwest::Request), HttpError> {
         let url =
             Url::parse(&request.url).map_err(|e| failed(5, format!("`{}`: {e}", request.url)))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(failed(5, "a URL may not carry credentials; use `credential`"));
         }
-        let outbound = &self.scope.outbound;
-        let grants = outbound.grants(&url)?;
         let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| {
             failed(5, format!("`{}` is not a method", request.method.escape_debug()))
         })?;
@@ -153,6 +91,11 @@ impl CallState {
         if method == Method::CONNECT || method == Method::TRACE {
             return Err(failed(5, format!("{method} is not for adapters")));
         }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(failed(5, format!("`{url}` names no host")));
+        }
+        let outbound = &self.scope.outbound;
+        let (client, grants) = outbound.admit(&method, &url)?;
         if request.headers.len() > HEADER_COUNT_MAX {
             return Err(failed(4, format!("a request has at most {HEADER_COUNT_MAX} headers")));
         }
@@ -170,7 +113,7 @@ impl CallState {
                 return Err(failed(5, format!("the header `{name}` is set by the host")));
             }
             let mut value =
-                HeaderValue::from_str(&outbound.reveal(&grants, value)?).map_err(|_| {
+                HeaderValue::from_str(&reveal(outbound, &grants, value)?).map_err(|_| {
                     failed(5, format!("the value of the header `{name}` is not allowed in HTTP"))
                 })?;
             value.set_sensitive(true);
@@ -178,9 +121,7 @@ impl CallState {
         }
         let authorization = match &request.credential {
             Credential::None => None,
-            Credential::Basic(name) => {
-                Some(format!("Basic {}", BASE64_STANDARD.encode(outbound.secret(&grants, name)?)))
-            }
+            Credential::Basic(name) => Some(basic(outbound.secret(&grants, name)?)),
             Credential::Bearer(name) => Some(format!("Bearer {}", outbound.secret(&grants, name)?)),
         };
         if let Some(authorization) = authorization {
@@ -190,7 +131,46 @@ impl CallState {
             prepared.headers_mut().insert(reqwest::header::AUTHORIZATION, value);
         }
         *prepared.body_mut() = Some(request.body.into());
-        Ok(prepared)
+        Ok((client, prepared))
+    }
+}
+
+fn basic(secret: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(secret))
+}
+
+/// How long a provider has asked to be left alone.
+fn wanted_pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    let wait = headers.get(reqwest::header::RETRY_AFTER).filter(|_| busy.contains(&status))?;
+    let seconds = wait.to_str().ok().and_then(|wait| wait.trim().parse().ok());
+    Some(seconds.map_or(RETRY_AFTER_DATE, Duration::from_secs))
+}
+
+/// Takes the endpoint's secrets out of what a provider has sent back: one that echoes its requests must not
+/// tell the guest what it may not see.
+fn redact(outbound: &Outbound, response: &mut Response) {
+    for secret in outbound.secrets().filter(|secret| secret.len() >= REDACTED_BYTES_MIN) {
+        for form in [secret.to_owned(), BASE64_STANDARD.encode(secret)] {
+            for header in &mut response.headers {
+                if header.value.contains(&form) {
+                    header.value = header.value.replace(&form, "***");
+                }
+            }
+            let mut rest = response.body.as_slice();
+            let mut clean: Option<Vec<u8>> = None;
+            while let Some(at) = memchr::memmem::find(rest, form.as_bytes()) {
+                let (before, after) = rest.split_at(at);
+                let clean = clean.get_or_insert_default();
+                clean.extend_from_slice(before);
+                clean.extend_from_slice(b"***");
+                rest = after.get(form.len()..).unwrap_or_default();
+            }
+            if let Some(mut clean) = clean {
+                clean.extend_from_slice(rest);
+                response.body = clean;
+            }
+        }
     }
 }
 
@@ -204,11 +184,17 @@ fn unreadable(error: &reqwest::Error) -> Option<&hyper::Error> {
 
 async fn exchange(
     client: &Client,
+    outbound: &Outbound,
     request: reqwest::Request,
     body_bytes_max: usize,
     effect: bool,
 ) -> Result<Response, HttpError> {
+    let url = request.url().clone();
+    let _turn = outbound.turn(&url).await?;
     let not_reached = |error: reqwest::Error| {
+        if let Some(denied) = outbound.denied(&error) {
+            return HttpError::from(denied);
+        }
         let outcome_unknown = effect && !error.is_connect();
         let (code, what) = match unreadable(&error) {
             Some(error) if error.is_parse_too_large() => {
@@ -220,7 +206,17 @@ async fn exchange(
         let message = format!("{what}: {:#}", anyhow::Error::from(error));
         HttpError { code, message, outcome_unknown }
     };
-    let mut answer = client.execute(request).await.map_err(not_reached)?;
+    let first_byte_max = outbound.first_byte_max();
+    let answer = tokio::time::timeout(first_byte_max, client.execute(request)).await;
+    let mut answer = answer
+        .map_err(|_| {
+            let message = format!("the provider did not begin to answer within {first_byte_max:?}");
+            HttpError { code: 3, message, outcome_unknown: effect }
+        })?
+        .map_err(not_reached)?;
+    if let Some(wait) = wanted_pause(answer.status(), answer.headers()) {
+        outbound.pause(&url, wait);
+    }
     let status = answer.status().as_u16();
     if answer.headers().len() > HEADER_COUNT_MAX {
         let message = format!("the response has more than {HEADER_COUNT_MAX} headers");
@@ -239,7 +235,9 @@ async fn exchange(
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Response { status, headers, body })
+    let mut response = Response { status, headers, body };
+    redact(outbound, &mut response);
+    Ok(response)
 }
 
 impl Host for CallState {
@@ -255,18 +253,21 @@ impl Host for CallState {
         let wanted = request.timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms.into()));
         let last = self.deadline - LAST_WORD_MAX.min(scope.limits.timeout / 10);
         let until = wanted.map_or(last, |wanted| wanted.min(last));
-        let prepared = self.prepare(request)?;
-        let Some(client) = &scope.outbound.client else {
-            return Err(failed(
-                1,
-                "egress.denied: this endpoint has no grant; ask the operator to add one",
-            ));
-        };
-        let exchange = exchange(client, prepared, scope.limits.http_body_bytes_max, effect);
-        tokio::time::timeout_at(until, exchange).await.unwrap_or_else(|_| {
+        let (client, prepared) = self.prepare(request)?;
+        let outbound = &scope.outbound;
+        let exchange =
+            exchange(client, outbound, prepared, scope.limits.http_body_bytes_max, effect);
+        let answer = tokio::time::timeout_at(until, exchange).await.unwrap_or_else(|_| {
             let message = "the provider did not answer in time".to_owned();
             Err(HttpError { code: 3, message, outcome_unknown: effect })
-        })
+        });
+        outbound.count(match &answer {
+            Ok(_) => "answered",
+            Err(HttpError { code: 1 | 8, .. }) => "denied",
+            Err(HttpError { code: 3, .. }) => "timeout",
+            Err(_) => "failed",
+        });
+        answer
     }
 }
 
@@ -274,31 +275,18 @@ impl Host for CallState {
 mod tests {
     use super::*;
 
-    fn grant(host: &str) -> HttpGrant {
-        HttpGrant {
-            scheme: Scheme::Https,
-            host: host.into(),
-            port: 443,
-            secrets: Default::default(),
-        }
-    }
-
     #[test]
-    fn a_grant_allows_its_host_scheme_and_port_and_nothing_else() {
-        let exact = grant("api.example.com");
-        assert!(allows(&exact, "https", "api.example.com", 443));
-        assert!(!allows(&exact, "http", "api.example.com", 443));
-        assert!(!allows(&exact, "https", "api.example.com", 8443));
-        assert!(!allows(&exact, "https", "api.example.com.evil.com", 443));
-        assert!(!allows(&exact, "https", "xapi.example.com", 443));
-    }
-
-    #[test]
-    fn a_wildcard_allows_names_below_and_not_the_name_itself() {
-        let below = grant("*.example.com");
-        assert!(allows(&below, "https", "a.b.example.com", 443));
-        assert!(!allows(&below, "https", "example.com", 443));
-        assert!(!allows(&below, "https", ".example.com", 443));
-        assert!(!allows(&below, "https", "badexample.com", 443));
+    fn a_pause_is_for_those_who_are_busy() {
+        let pause = |status: u16, wait: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("retry-after", HeaderValue::from_static(wait));
+            wanted_pause(StatusCode::from_u16(status).unwrap(), &headers)
+        };
+        assert_eq!(pause(429, "7"), Some(Duration::from_secs(7)));
+        assert_eq!(pause(503, " 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(pause(503, "Fri, 31 Dec 1999 23:59:59 GMT"), Some(RETRY_AFTER_DATE));
+        assert_eq!(pause(429, "-1"), Some(RETRY_AFTER_DATE));
+        assert_eq!(pause(200, "7"), None);
+        assert_eq!(wanted_pause(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new()), None);
     }
 }

@@ -171,6 +171,7 @@ fn declare(credentials: &Credentials, plugin: &Path) -> anyhow::Result<Declarati
         config: Default::default(),
         secrets: Default::default(),
         grants: Vec::new(),
+        ca_pem: None,
         limits: EndpointLimits::default(),
     };
     let plugin = std::path::absolute(plugin).context("the plugin's path cannot be used")?;

@@ -197,7 +197,7 @@ impl CallState {
             endpoint: "e".to_owned(),
             partition: crate::store::Partition::of("e"),
             config: Default::default(),
-            outbound: crate::capability::Outbound::new(Vec::new(), Default::default()).unwrap(),
+            outbound: crate::egress::Outbound::closed("e"),
             store,
             limits,
         };

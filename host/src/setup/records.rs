@@ -7,6 +7,7 @@ use crate::config::SecretSource;
 use crate::store::setup::{
     EndpointAccess, EndpointLimits, EndpointRecord, HttpGrant, Mode, Role, Scheme, VendorRecord,
 };
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -23,6 +24,8 @@ const ROLES: &[(&str, Role)] = &[
     ("marketplace", Role::Marketplace),
     ("auditor", Role::Auditor),
 ];
+/// The most that an endpoint's own certificates may have: they are part of one record.
+const CA_BYTES_MAX: usize = 12 << 10;
 const MODES: &[(&str, Mode)] = &[("sandbox", Mode::Sandbox), ("live", Mode::Live)];
 
 pub(super) fn vendor(mut fields: Fields<'_>, id: &str) -> VendorRecord {
@@ -132,6 +135,7 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
     let config = config(&mut fields);
     let secrets = secrets(&mut fields, folder);
     let grants = grants(&mut fields, &secrets);
+    let ca_pem = ca(&mut fields, folder);
     let limits = fields.table("limits");
     let limits = fields.enter("limits", limits.into()).map(self::limits).unwrap_or_default();
     fields.finish();
@@ -144,6 +148,7 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
         config,
         secrets,
         grants,
+        ca_pem,
         limits,
     };
     DeclaredEndpoint { record, plugin }
@@ -214,19 +219,78 @@ fn grants(fields: &mut Fields<'_>, secrets: &BTreeMap<String, SecretSource>) -> 
             );
             grant.problem("secrets", text);
         }
-        match parse_origin(&url) {
-            Ok((scheme, host, port)) => {
-                grants.push(HttpGrant { scheme, host, port, secrets: names })
-            }
+        let methods = methods(&mut grant);
+        let addresses = addresses(&mut grant);
+        match parse_grant(&url) {
+            Ok((scheme, host, port, path)) => grants.push(HttpGrant {
+                scheme,
+                host,
+                port,
+                path,
+                methods,
+                addresses,
+                secrets: names,
+            }),
             Err(_) if url.is_empty() => {}
             Err(why) => grant.problem(
                 "url",
-                format!("{why}; write https://HOST[:PORT] or https://*.HOST[:PORT]"),
+                format!("{why}; write https://HOST[:PORT][/PATH] or https://*.HOST[:PORT][/PATH]"),
             ),
         }
         grant.finish();
     }
     grants
+}
+
+fn methods(grant: &mut Fields<'_>) -> BTreeSet<String> {
+    let methods = grant.texts("methods").unwrap_or_default();
+    for method in &methods {
+        let plain =
+            (1..=20).contains(&method.len()) && method.bytes().all(|c| c.is_ascii_uppercase());
+        if !plain || ["CONNECT", "TRACE"].contains(&method.as_str()) {
+            let text = format!("has \"{}\"; write methods like \"GET\"", method.escape_debug());
+            grant.problem("methods", text);
+        }
+    }
+    methods.into_iter().collect()
+}
+
+fn addresses(grant: &mut Fields<'_>) -> Vec<IpNet> {
+    let mut nets = Vec::new();
+    for text in grant.texts("addresses").unwrap_or_default() {
+        match text.parse::<IpNet>() {
+            Ok(net) => nets.push(net.trunc()),
+            Err(_) => {
+                let text =
+                    format!("has \"{}\"; write a block like \"10.0.0.0/8\"", text.escape_debug());
+                grant.problem("addresses", text);
+            }
+        }
+    }
+    check_count(grant, "addresses", nets.len());
+    nets
+}
+
+/// The certificates themselves are kept: the set-up may be applied from another machine.
+fn ca(fields: &mut Fields<'_>, folder: &Path) -> Option<String> {
+    let file = resolve(folder, &fields.text("ca_file")?);
+    let pem = match SecretSource::File(file).read() {
+        Ok(pem) => pem.to_string(),
+        Err(error) => {
+            fields.problem("ca_file", format!("cannot be read: {error:#}"));
+            return None;
+        }
+    };
+    let found = reqwest::Certificate::from_pem_bundle(pem.as_bytes());
+    if pem.len() > CA_BYTES_MAX
+        || pem.contains("PRIVATE KEY")
+        || !found.is_ok_and(|found| !found.is_empty())
+    {
+        let text =
+            format!("holds no certificates in PEM, or over {CA_BYTES_MAX} bytes, or a private key");
+        fields.problem("ca_file", text);
+    }
+    Some(pem)
 }
 
 fn limits(mut fields: Fields<'_>) -> EndpointLimits {
@@ -237,6 +301,10 @@ fn limits(mut fields: Fields<'_>) -> EndpointLimits {
         cpu_ms: fields.number("cpu_ms", 1, hour_ms, ""),
         memory_bytes_max: fields.number("memory_bytes_max", 1 << 20, 4 << 30, "").map(count),
         concurrency_max: fields.number("concurrency_max", 1, 10_000, "").map(count),
+        http_concurrency_max: fields.number("http_concurrency_max", 1, 10_000, "").map(count),
+        http_requests_per_s_max: fields
+            .number("http_requests_per_s_max", 1, 1_000_000, "")
+            .map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
     };
     fields.finish();
     limits
@@ -258,6 +326,21 @@ fn check_name(fields: &mut Fields<'_>, key: &str, name: &str) {
     }
 }
 
+/// `https://HOST[:PORT][/PATH]`, where HOST may begin with `*.`, and nothing else.
+fn parse_grant(url: &str) -> Result<(Scheme, String, u16, String), &'static str> {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let slash = url.get(after_scheme..).and_then(|rest| rest.find('/')).map(|at| after_scheme + at);
+    let (origin, path) = url.split_at(slash.unwrap_or(url.len()));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    let dots = path.split('/').any(|segment| segment == "." || segment == "..");
+    if dots || path.contains("//") || !path.chars().all(plain) {
+        return Err("has a path with more than plain segments");
+    }
+    let (scheme, host, port) = parse_origin(origin)?;
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((scheme, host, port, path.to_owned()))
+}
+
 /// `https://HOST[:PORT]`, where HOST may begin with `*.`, and nothing else.
 fn parse_origin(url: &str) -> Result<(Scheme, String, u16), &'static str> {
     let (scheme, rest) = match url.split_once("://") {
@@ -265,7 +348,7 @@ fn parse_origin(url: &str) -> Result<(Scheme, String, u16), &'static str> {
         Some(("http", rest)) => (Scheme::Http, rest),
         _ => return Err("begins with neither https:// nor http://"),
     };
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let authority = rest;
     if authority.contains(['/', '?', '#', '@']) {
         return Err("has more than a host and a port");
     }
@@ -328,8 +411,8 @@ mod tests {
             ("https://[::1]:9", "::1", 9),
             ("https://[2001:DB8::1]", "2001:db8::1", 443),
         ] {
-            let (_, found, at) = parse_origin(url).unwrap();
-            assert_eq!((found.as_str(), at), (host, port), "{url}");
+            let (_, found, at, path) = parse_grant(url).unwrap();
+            assert_eq!((found.as_str(), at, path.as_str()), (host, port, "/"), "{url}");
         }
     }
 
@@ -341,7 +424,6 @@ mod tests {
             "ftp://example.com",
             "https://",
             "https:///",
-            "https://a/b",
             "https://u:p@a",
             "https://a?b",
             "https://a:0",
@@ -362,7 +444,23 @@ mod tests {
             "https://[::g]",
             "https://::1",
         ] {
-            assert!(parse_origin(url).is_err(), "{url}");
+            assert!(parse_grant(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_grant_may_name_a_path() {
+        let path = |url| parse_grant(url).map(|(_, _, _, path)| path);
+        assert_eq!(path("https://a.b/v2").unwrap(), "/v2");
+        assert_eq!(path("https://a.b:8443/v2/c/").unwrap(), "/v2/c/");
+        for url in [
+            "https://a.b/../c",
+            "https://a.b/./c",
+            "https://a.b//c",
+            "https://a.b/%2e",
+            "https://a.b/c?d",
+        ] {
+            assert!(path(url).is_err(), "{url}");
         }
     }
 }

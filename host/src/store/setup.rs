@@ -7,6 +7,7 @@ use super::{Key, Page, Partition, Range, Space, Store, Versioned};
 use crate::config::SecretSource;
 use anyhow::Context;
 use bytes::Bytes;
+use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +91,9 @@ pub(crate) struct EndpointRecord {
     /// Where the secrets are that grants may name.
     pub(crate) secrets: BTreeMap<String, SecretSource>,
     pub(crate) grants: Vec<HttpGrant>,
+    /// Certificates that its providers' may be signed with, beside the system's, in PEM.
+    #[serde(default)]
+    pub(crate) ca_pem: Option<String>,
     pub(crate) limits: EndpointLimits,
 }
 
@@ -109,6 +113,12 @@ pub(crate) struct HttpGrant {
     /// In lower case: a name, an address (IPv6 without brackets), or `*.` and a name for all names below it.
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Begins with a slash: what lies below is granted.
+    pub(crate) path: String,
+    /// In capitals. None: all.
+    pub(crate) methods: BTreeSet<String>,
+    /// Addresses that are not public and may be reached there all the same.
+    pub(crate) addresses: Vec<IpNet>,
     /// Names of the endpoint's secrets.
     pub(crate) secrets: BTreeSet<String>,
 }
@@ -129,6 +139,10 @@ pub(crate) struct EndpointLimits {
     pub(crate) cpu_ms: Option<u64>,
     pub(crate) memory_bytes_max: Option<usize>,
     pub(crate) concurrency_max: Option<usize>,
+    #[serde(default)]
+    pub(crate) http_concurrency_max: Option<usize>,
+    #[serde(default)]
+    pub(crate) http_requests_per_s_max: Option<u32>,
 }
 
 /// A record and the version at which the store has it.
@@ -235,8 +249,12 @@ mod tests {
                 scheme: Scheme::Https,
                 host: "*.example.com".into(),
                 port: 443,
+                path: "/v2".into(),
+                methods: BTreeSet::from(["GET".into()]),
+                addresses: vec!["10.0.0.0/8".parse().unwrap()],
                 secrets: BTreeSet::from(["key".into()]),
             }],
+            ca_pem: None,
             limits: EndpointLimits { cpu_ms: Some(5), ..EndpointLimits::default() },
         };
         let value = Bytes::from(serde_json::to_vec(&record).unwrap());

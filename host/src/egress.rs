@@ -1,0 +1,449 @@
+//! The way out: the only sockets towards providers, and only where an endpoint's grants and the public
+//! Internet meet.
+//!
+//! A request goes out if a grant has its scheme, host, port, method and path. Its host's name is resolved by
+//! the host, every address that is not public is dropped unless the grant exempts it, and exactly the
+//! addresses that are left are dialled: a name that answers differently the next time changes nothing. Each
+//! endpoint has connections of its own. Redirects are not followed, and no body is decompressed: the guest
+//! sees both, and a request to the new place goes through all of this again.
+
+mod address;
+mod pace;
+
+use self::pace::Pace;
+use crate::config;
+use crate::store::setup::{EndpointRecord, HttpGrant, Scheme};
+use anyhow::Context;
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, Method, Url};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
+
+/// What all endpoints share: how names are resolved, and the defaults of the limits.
+pub(crate) struct Egress {
+    resolver: TokioResolver,
+    settings: config::Egress,
+}
+
+/// Where one endpoint may send requests, how fast, and the secrets that it may use there. No grant, no
+/// network.
+pub(crate) struct Outbound {
+    endpoint: String,
+    /// None without a grant: most of a client's cost is in reading the system's certificates.
+    client: Option<Client>,
+    grants: Arc<[HttpGrant]>,
+    secrets: BTreeMap<String, String>,
+    permits: Semaphore,
+    pace: Mutex<Pace>,
+    first_byte_max: Duration,
+}
+
+/// Why nothing went out. The texts are for the adapter's author and the vendor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Denied {
+    #[error("egress.denied: this endpoint has no grant; ask the operator to add one")]
+    NoGrant,
+    #[error("egress.denied: no grant of this endpoint allows {0}; ask the operator to add one")]
+    NotGranted(String),
+    #[error(
+        "egress.denied: `{0}` has an encoded slash or dot in its path, which servers read differently; \
+         send it as it is meant"
+    )]
+    EncodedPath(String),
+    #[error("egress.denied: the secret `{0}` is not granted towards this host")]
+    Secret(String),
+    #[error("egress.denied: {host} resolved to {address}, which is {kind}; {advice}")]
+    Address { host: String, address: IpAddr, kind: &'static str, advice: &'static str },
+    #[error("egress.paused: {host} has asked to be left alone for {left_s} s more; try again then")]
+    Paused { host: String, left_s: u64 },
+}
+
+impl Denied {
+    fn reason(&self) -> &'static str {
+        match self {
+            Denied::NoGrant | Denied::NotGranted(_) => "grant",
+            Denied::EncodedPath(_) => "path",
+            Denied::Secret(_) => "secret",
+            Denied::Address { .. } => "address",
+            Denied::Paused { .. } => "paused",
+        }
+    }
+}
+
+impl Egress {
+    /// Reads how this machine resolves names, unless the settings say how.
+    pub(crate) fn start(settings: &config::Egress) -> anyhow::Result<Egress> {
+        let resolver = match settings.nameservers.as_slice() {
+            [] => TokioResolver::builder_tokio().context(
+                "how this machine resolves names cannot be read; set egress.nameservers",
+            )?,
+            servers => {
+                let config = ResolverConfig::from_name_servers(
+                    servers.iter().map(|server| name_server(*server)).collect(),
+                );
+                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            }
+        };
+        Ok(Egress { resolver: resolver.build()?, settings: settings.clone() })
+    }
+
+    /// The way out of one endpoint.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the room that opens sockets towards providers"
+    )]
+    pub(crate) fn outbound(
+        &self,
+        record: &EndpointRecord,
+        secrets: BTreeMap<String, String>,
+    ) -> anyhow::Result<Outbound> {
+        let grants: Arc<[HttpGrant]> = record.grants.clone().into();
+        let (settings, own) = (&self.settings, &record.limits);
+        let concurrency = own.http_concurrency_max.unwrap_or(settings.concurrency_max);
+        let rate = own.http_requests_per_s_max.unwrap_or(settings.requests_per_s_max);
+        let client = match grants.is_empty() {
+            true => None,
+            false => {
+                // Fails when it is there already, and that is as good.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let names = Names { resolver: self.resolver.clone(), grants: grants.clone() };
+                let mut builder = Client::builder()
+                    .redirect(reqwest::redirect::Policy::none())
+                    .no_proxy()
+                    .dns_resolver(Arc::new(names))
+                    .connect_timeout(Duration::from_millis(settings.connect_ms))
+                    .pool_idle_timeout(Duration::from_secs(30));
+                if let Some(pem) = &record.ca_pem {
+                    let roots = Certificate::from_pem_bundle(pem.as_bytes())?;
+                    builder = builder.tls_certs_merge(roots);
+                }
+                Some(builder.build()?)
+            }
+        };
+        Ok(Outbound {
+            endpoint: record.id.clone(),
+            client,
+            grants,
+            secrets,
+            permits: Semaphore::new(concurrency.clamp(1, settings.concurrency_max)),
+            pace: Mutex::new(Pace::new(rate.clamp(1, settings.requests_per_s_max))),
+            first_byte_max: Duration::from_millis(settings.first_byte_ms),
+        })
+    }
+}
+
+#[cfg(test)]
+impl Outbound {
+    /// Without a grant.
+    pub(crate) fn closed(endpoint: &str) -> Outbound {
+        Outbound {
+            endpoint: endpoint.to_owned(),
+            client: None,
+            grants: Arc::default(),
+            secrets: BTreeMap::new(),
+            permits: Semaphore::new(1),
+            pace: Mutex::new(Pace::new(1)),
+            first_byte_max: Duration::from_secs(1),
+        }
+    }
+}
+
+fn name_server(server: SocketAddr) -> NameServerConfig {
+    let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    for connection in &mut connections {
+        connection.port = server.port();
+    }
+    NameServerConfig::new(server.ip(), true, connections)
+}
+
+impl Outbound {
+    /// The grants that allow a request, and the client that sends it.
+    pub(crate) fn admit(
+        &self,
+        method: &Method,
+        url: &Url,
+    ) -> Result<(&Client, Vec<&HttpGrant>), Denied> {
+        let admitted = self.grants(method, url);
+        if let Err(denied) = &admitted {
+            self.count_denied(denied);
+        }
+        admitted
+    }
+
+    fn grants(&self, method: &Method, url: &Url) -> Result<(&Client, Vec<&HttpGrant>), Denied> {
+        let Some(client) = &self.client else { return Err(Denied::NoGrant) };
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(Denied::NotGranted(format!("`{url}`, which names no host")));
+        };
+        let granted: Vec<&HttpGrant> =
+            self.grants.iter().filter(|grant| allows(grant, method, url)).collect();
+        if granted.is_empty() {
+            let what = format!("{method} {}://{host}:{port}{}", url.scheme(), url.path());
+            return Err(Denied::NotGranted(what));
+        }
+        // What is below a path for us must be below it for the server too.
+        if granted.iter().all(|grant| grant.path != "/") && is_encoded(url.path()) {
+            return Err(Denied::EncodedPath(url.path().to_owned()));
+        }
+        // A name is checked when it is resolved; an address never is.
+        let address = match url.host() {
+            Some(url::Host::Ipv4(address)) => IpAddr::from(address),
+            Some(url::Host::Ipv6(address)) => IpAddr::from(address),
+            _ => return Ok((client, granted)),
+        };
+        check(&self.grants, host, address)?;
+        Ok((client, granted))
+    }
+
+    /// A secret, towards what these grants allow.
+    pub(crate) fn secret(&self, grants: &[&HttpGrant], name: &str) -> Result<&str, Denied> {
+        let granted = grants.iter().any(|grant| grant.secrets.contains(name));
+        let secret = self.secrets.get(name).filter(|_| granted);
+        secret.map(String::as_str).ok_or_else(|| {
+            let denied = Denied::Secret(name.to_owned());
+            self.count_denied(&denied);
+            denied
+        })
+    }
+
+    /// Waits until a request may go out, by the endpoint's rate and concurrency. Its provider may have asked
+    /// for a pause, which is not waited for.
+    pub(crate) async fn turn(&self, url: &Url) -> Result<SemaphorePermit<'_>, Denied> {
+        let permit = self.permits.acquire().await;
+        let now = Instant::now();
+        let due = {
+            let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(left) = pace.paused(&authority(url), now) {
+                let left_s = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+                let denied = Denied::Paused { host: authority(url), left_s };
+                self.count_denied(&denied);
+                return Err(denied);
+            }
+            pace.next(now)
+        };
+        tokio::time::sleep_until(due).await;
+        // Nobody closes it.
+        permit.map_err(|_| Denied::NoGrant)
+    }
+
+    /// Notes that a provider has asked for a pause.
+    pub(crate) fn pause(&self, url: &Url, wait: Duration) {
+        let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        pace.pause(&authority(url), wait, Instant::now());
+    }
+
+    /// How long the first byte of an answer may take.
+    pub(crate) fn first_byte_max(&self) -> Duration {
+        self.first_byte_max
+    }
+
+    /// All secrets of the endpoint, to be taken out of what comes back.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.secrets.values().map(String::as_str)
+    }
+
+    /// Why the connecting failed, if it was for an address.
+    pub(crate) fn denied(&self, error: &reqwest::Error) -> Option<Denied> {
+        let first: Option<&dyn std::error::Error> = Some(error);
+        let denied = std::iter::successors(first, |error| error.source())
+            .find_map(|error| error.downcast_ref::<Denied>())
+            .cloned()?;
+        self.count_denied(&denied);
+        Some(denied)
+    }
+
+    /// Counts what came of a request.
+    pub(crate) fn count(&self, outcome: &'static str) {
+        let endpoint = self.endpoint.clone();
+        metrics::counter!("egress_requests_total", "endpoint" => endpoint, "outcome" => outcome)
+            .increment(1);
+    }
+
+    fn count_denied(&self, denied: &Denied) {
+        let (endpoint, reason) = (self.endpoint.clone(), denied.reason());
+        metrics::counter!("egress_denied_total", "endpoint" => endpoint, "reason" => reason)
+            .increment(1);
+        tracing::info!(endpoint = self.endpoint, reason, %denied, "a request was not sent");
+    }
+}
+
+/// What a pause is about: one host and port.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    format!("{host}:{}", url.port_or_known_default().unwrap_or_default())
+}
+
+/// The one answer to whether a grant lets a request out.
+fn allows(grant: &HttpGrant, method: &Method, url: &Url) -> bool {
+    let scheme = match grant.scheme {
+        Scheme::Http => "http",
+        Scheme::Https => "https",
+    };
+    let Some(host) = url.host_str() else { return false };
+    scheme == url.scheme()
+        && matches_host(&grant.host, host)
+        && url.port_or_known_default() == Some(grant.port)
+        && (grant.methods.is_empty() || grant.methods.contains(method.as_str()))
+        && is_below(&grant.path, url.path())
+}
+
+/// Whether a grant's host, which may begin with `*.`, has this one.
+fn matches_host(granted: &str, host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match granted.strip_prefix("*.") {
+        Some(suffix) => host
+            .strip_suffix(suffix)
+            .and_then(|below| below.strip_suffix('.'))
+            .is_some_and(|below| !below.is_empty()),
+        // An address has several spellings.
+        None => match (granted.parse::<IpAddr>(), host.parse::<IpAddr>()) {
+            (Ok(granted), Ok(host)) => granted == host,
+            _ => host == granted,
+        },
+    }
+}
+
+/// Whether a path is the granted one or lies below it. Both have no dot segments.
+fn is_below(granted: &str, path: &str) -> bool {
+    let granted = granted.trim_end_matches('/');
+    path.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a path has what a server may decode into other segments.
+fn is_encoded(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    ["%2f", "%5c", "%2e", "%00", "\\"].iter().any(|code| path.contains(code))
+}
+
+/// Whether an address may be dialled for a host, by the exemptions of the grants that have this host.
+fn check(grants: &[HttpGrant], host: &str, address: IpAddr) -> Result<(), Denied> {
+    let exempted = grants.iter().filter(|grant| matches_host(&grant.host, host));
+    address::check(address, exempted.flat_map(|grant| &grant.addresses)).map_err(|local| {
+        let advice = match local.exemptable {
+            true => "ask the operator to exempt it",
+            false => "nobody may reach that from here",
+        };
+        Denied::Address { host: host.to_owned(), address, kind: local.kind, advice }
+    })
+}
+
+/// Resolves the names of one endpoint's hosts, and drops the addresses that it may not reach.
+struct Names {
+    resolver: TokioResolver,
+    grants: Arc<[HttpGrant]>,
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (resolver, grants) = (self.resolver.clone(), self.grants.clone());
+        Box::pin(async move {
+            let host = name.as_str();
+            // A name with a dot is whole: no search list is tried on it.
+            let whole = if host.contains('.') { format!("{host}.") } else { host.to_owned() };
+            let found = resolver.lookup_ip(whole).await?;
+            let mut denied = None;
+            let mut addresses = Vec::new();
+            for address in found.iter() {
+                match check(&grants, host, address) {
+                    Ok(()) => addresses.push(SocketAddr::new(address, 0)),
+                    Err(why) => denied = Some(why),
+                }
+            }
+            match denied {
+                Some(denied) if addresses.is_empty() => Err(denied.into()),
+                _ => Ok(Box::new(addresses.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(host: &str, path: &str, methods: &[&str]) -> HttpGrant {
+        HttpGrant {
+            scheme: Scheme::Https,
+            host: host.into(),
+            port: 443,
+            path: path.into(),
+            methods: methods.iter().map(|method| (*method).to_owned()).collect(),
+            addresses: Vec::new(),
+            secrets: Default::default(),
+        }
+    }
+
+    fn allowed(grant: &HttpGrant, url: &str) -> bool {
+        allows(grant, &Method::GET, &Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn a_grant_allows_its_host_scheme_and_port_and_nothing_else() {
+        let exact = grant("api.example.com", "/", &[]);
+        assert!(allowed(&exact, "https://api.example.com/x"));
+        assert!(allowed(&exact, "https://API.example.com:443"));
+        for other in [
+            "http://api.example.com",
+            "https://api.example.com:8443",
+            "https://api.example.com.evil.com",
+            "https://xapi.example.com",
+            "https://api.example.com.",
+        ] {
+            assert!(!allowed(&exact, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_allows_names_below_and_not_the_name_itself() {
+        let below = grant("*.example.com", "/", &[]);
+        assert!(allowed(&below, "https://a.b.example.com"));
+        assert!(!allowed(&below, "https://example.com"));
+        assert!(!allowed(&below, "https://badexample.com"));
+    }
+
+    #[test]
+    fn a_path_allows_what_is_below_it() {
+        let below = grant("a.b", "/v2", &[]);
+        for path in ["/v2", "/v2/", "/v2/x", "/v1/../v2/x", "/v2?x", "/%76%32/../v2"] {
+            assert!(allowed(&below, &format!("https://a.b{path}")), "{path}");
+        }
+        for path in ["", "/", "/v1", "/v22", "/v2/../v1", "/v2/%2e%2e/v1", "//v2", "/V2"] {
+            assert!(!allowed(&below, &format!("https://a.b{path}")), "{path}");
+        }
+        assert!(is_encoded("/v2/..%2Fv1") && is_encoded("/v2/%5c") && !is_encoded("/v2/%20"));
+    }
+
+    #[test]
+    fn a_grant_with_methods_allows_those() {
+        let reading = grant("a.b", "/", &["GET"]);
+        let url = Url::parse("https://a.b/").unwrap();
+        assert!(allows(&reading, &Method::GET, &url));
+        assert!(!allows(&reading, &Method::POST, &url));
+    }
+
+    #[test]
+    fn numbers_that_are_addresses_are_found_out() {
+        let any =
+            |host: &str| HttpGrant { scheme: Scheme::Http, port: 80, ..grant(host, "/", &[]) };
+        for (url, address) in [
+            ("http://2130706433/", "127.0.0.1"),
+            ("http://0x7f.1/", "127.0.0.1"),
+            ("http://0177.0.0.1/", "127.0.0.1"),
+            ("http://[::ffff:127.0.0.1]/", "::ffff:7f00:1"),
+            ("http://0xa9fea9fe/", "169.254.169.254"),
+        ] {
+            let url = Url::parse(url).unwrap();
+            let host = url.host_str().unwrap().trim_matches(['[', ']']);
+            assert_eq!(host, address, "{url}");
+            let found = check(&[any(host)], host, host.parse().unwrap());
+            assert!(matches!(found, Err(Denied::Address { .. })), "{url}");
+        }
+    }
+}
