@@ -9,7 +9,7 @@ pub(crate) mod bindings;
 mod call;
 mod engine;
 
-pub(crate) use self::call::{CallError, CallState, Called, OperationContext};
+pub(crate) use self::call::{CallError, CallState, Called, OperationContext, Stopped};
 pub(crate) use self::engine::PoolUse;
 
 use crate::blobs::{Blobs, Digest};

@@ -1,5 +1,9 @@
 //! One call of a plugin: an instance of its own, two clocks, caps on all it can use.
 
+mod backtrace;
+
+pub(crate) use self::backtrace::Stopped;
+
 use super::Plugin;
 use super::bindings::Exports;
 use super::engine::EPOCH_TICK;
@@ -54,7 +58,7 @@ pub(crate) struct Called<R> {
     pub(crate) kv: Kv,
 }
 
-/// Why a call gave back nothing. The text is for the log and the vendor, not for the caller.
+/// Why a call gave back nothing. Its text is for the log and the vendor, not for the caller.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
     /// The wall clock ran out.
@@ -62,13 +66,13 @@ pub(crate) enum CallError {
     Timeout(Duration),
     /// A limit was hit; the first text names it.
     #[error("over its {0}: {1}")]
-    Limit(&'static str, String),
+    Limit(&'static str, Stopped),
     /// The pool has no room for an instance of this shape.
     #[error("no room in the instance pool: {0}")]
     Full(String),
     /// The guest trapped.
     #[error("trapped: {0}")]
-    Trap(String),
+    Trap(Stopped),
 }
 
 impl ResourceLimiter for MemoryUse {
@@ -161,17 +165,17 @@ fn ticks(cpu: Duration) -> u32 {
 
 impl CallState {
     fn explain(&self, error: &wasmtime::Error) -> CallError {
-        let text = format!("{error:#}");
+        let stopped = Stopped::new(error);
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
-            CallError::Full(text)
+            CallError::Full(stopped.reason)
         } else if self.cpu.exceeded {
-            CallError::Limit("CPU time", text)
+            CallError::Limit("CPU time", stopped)
         } else if self.memory.exceeded {
-            CallError::Limit("memory", text)
-        } else if text.contains("fuel allocated for hostcalls") {
-            CallError::Limit("answer size", text)
+            CallError::Limit("memory", stopped)
+        } else if stopped.reason.contains("fuel allocated for hostcalls") {
+            CallError::Limit("answer size", stopped)
         } else {
-            CallError::Trap(text)
+            CallError::Trap(stopped)
         }
     }
 }

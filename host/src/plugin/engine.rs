@@ -4,6 +4,7 @@ use crate::config::Calls;
 use std::time::Duration;
 use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
+    WasmBacktraceDetails,
 };
 
 /// How often the CPU clock of the guests ticks. A guest that computes is interrupted this often, to let
@@ -64,6 +65,8 @@ fn config(limits: &Calls) -> Config {
         .wasm_tail_call(false)
         .wasm_relaxed_simd(false)
         .cranelift_nan_canonicalization(true)
+        // Else debug information, which the guest brings, is read at every trap where a variable asks for it.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(limits.backtrace_frames_max));
     config
 }
