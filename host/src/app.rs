@@ -45,6 +45,7 @@ impl App {
             shared.clone(),
             egress,
             &config.calls,
+            &config.breaker,
             queue_max,
         ));
         let journal = Journal::new(shared, endpoints.clone(), sealer, config.operations.clone());

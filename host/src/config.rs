@@ -28,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     pub(crate) calls: Calls,
     pub(crate) egress: Egress,
+    pub(crate) breaker: Breaker,
     pub(crate) operations: Operations,
     pub(crate) store: Store,
 }
@@ -106,6 +107,15 @@ pub(crate) struct Egress {
     pub(crate) first_byte_ms: u64,
     pub(crate) concurrency_max: usize,
     pub(crate) requests_per_s_max: u32,
+}
+
+/// When the calls of an endpoint are refused, and for how long.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Breaker {
+    pub(crate) failure_count: u32,
+    pub(crate) pause_ms: u64,
+    pub(crate) pause_ms_max: u64,
 }
 
 /// How mutating calls are repeated, queued and followed.
@@ -242,6 +252,9 @@ impl Config {
             ("egress.first_byte_ms", self.egress.first_byte_ms, 1, HOUR_MS),
             ("egress.concurrency_max", self.egress.concurrency_max as u64, 1, 10_000),
             ("egress.requests_per_s_max", self.egress.requests_per_s_max.into(), 1, 1_000_000),
+            ("breaker.failure_count", self.breaker.failure_count.into(), 1, u32::MAX.into()),
+            ("breaker.pause_ms", self.breaker.pause_ms, 100, HOUR_MS),
+            ("breaker.pause_ms_max", self.breaker.pause_ms_max, self.breaker.pause_ms, HOUR_MS),
             ("operations.replay_hours", operations.replay_hours, 1, 24 * 366),
             ("operations.audit_days", operations.audit_days, 1, 366 * 30),
             ("operations.conflict_attempts_max", operations.conflict_attempts_max.into(), 1, 1000),

@@ -1,8 +1,16 @@
 //! Endpoint id → what to call: the plugin, what it may touch, and who may be inside at the same time.
 
+mod breaker;
+mod failures;
+mod probe;
+
+pub(crate) use self::failures::FailedCalls;
+
+use self::breaker::{Breaker, Pass};
+use self::failures::{FailedCall, Failures};
 use crate::blobs::Digest;
 use crate::capability::{CallLimits, Scope};
-use crate::config::Calls;
+use crate::config::{self, Calls};
 use crate::egress::Egress;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Failure, OperationKind};
@@ -32,6 +40,12 @@ pub(crate) struct Endpoint {
     scope: Arc<Scope>,
     lane: Arc<Lane>,
     admission: Arc<Admission>,
+    /// Starts closed with every change of the endpoint: another plugin or setting may be what mends it.
+    breaker: Mutex<Breaker>,
+    /// Outlives a change of the endpoint: its vendor wants to see why it was changed.
+    failures: Arc<Failures>,
+    /// Itself, for what it does beside its calls.
+    me: Weak<Endpoint>,
     /// When the whole of its catalog was last remembered.
     catalog_read: Mutex<Option<Instant>>,
 }
@@ -75,6 +89,7 @@ pub(crate) struct Endpoints {
     store: Arc<dyn Store>,
     egress: Egress,
     calls: Calls,
+    breaker: config::Breaker,
     admission: Arc<Admission>,
 }
 
@@ -84,6 +99,7 @@ impl Endpoints {
         store: Arc<dyn Store>,
         egress: Egress,
         calls: &Calls,
+        breaker: &config::Breaker,
         account_queue_max: usize,
     ) -> Endpoints {
         let admission = Arc::new(Admission {
@@ -97,6 +113,7 @@ impl Endpoints {
             store,
             egress,
             calls: calls.clone(),
+            breaker: breaker.clone(),
             admission,
         }
     }
@@ -119,11 +136,13 @@ impl Endpoints {
             let endpoint = match known {
                 // A secret may have been changed where it lies.
                 Some(known) if known.record == record && record.secrets.is_empty() => known.clone(),
-                _ => Arc::new(
-                    self.prepare(record, known).with_context(|| format!("endpoint `{id}`"))?,
-                ),
+                _ => self.prepare(record, known).with_context(|| format!("endpoint `{id}`"))?,
             };
             after.insert(id, endpoint);
+        }
+        for gone in before.keys().filter(|id| !after.contains_key(*id)) {
+            // Else it would stay in the metrics as it was.
+            metrics::gauge!("breaker_open", "endpoint" => gone.clone()).set(0.0);
         }
         let in_use: Vec<Digest> = after.values().map(|endpoint| endpoint.plugin.digest).collect();
         self.by_id.store(Arc::new(after));
@@ -135,7 +154,7 @@ impl Endpoints {
         &self,
         record: EndpointRecord,
         known: Option<&Arc<Endpoint>>,
-    ) -> anyhow::Result<Endpoint> {
+    ) -> anyhow::Result<Arc<Endpoint>> {
         let plugin = self.plugins.load(&record.plugin.parse()?)?;
         let mut secrets = BTreeMap::new();
         for (name, source) in &record.secrets {
@@ -162,15 +181,19 @@ impl Endpoints {
                 accounts: Mutex::default(),
             }),
         };
-        Ok(Endpoint {
+        let failures = known.map(|known| known.failures.clone()).unwrap_or_default();
+        Ok(Arc::new_cyclic(|me| Endpoint {
             record,
             partition,
             plugin,
             scope,
             lane,
             admission: self.admission.clone(),
+            breaker: Mutex::new(Breaker::new(self.breaker.clone())),
+            failures,
+            me: me.clone(),
             catalog_read: Mutex::default(),
-        })
+        }))
     }
 }
 
@@ -231,11 +254,41 @@ impl Endpoint {
         )
             -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
     {
+        self.let_in()?;
+        let _admitted = self.admit().await?;
+        // Again: those who were inside may all have failed meanwhile.
+        let pass = self.let_in()?;
+        self.run(pass, kind, operation, run).await
+    }
+
+    /// Calls the plugin, and tells the breaker what came of it.
+    async fn run<R, F>(
+        &self,
+        pass: Pass,
+        kind: OperationKind,
+        operation: Option<OperationContext>,
+        run: F,
+    ) -> Result<Called<std::result::Result<R, Failure>>>
+    where
+        F: for<'a> FnOnce(
+            &'a Exports<'a>,
+            &'a mut wasmtime::Store<CallState>,
+        )
+            -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
+    {
         let name = kind.texts().name;
-        let admitted = self.admit().await?;
+        let operation_id = operation.as_ref().map(|operation| operation.id.clone());
         let began = Instant::now();
         let called = self.plugin.call(&self.scope, operation, run).await;
-        drop(admitted);
+        match &called {
+            // What the plugin refuses is an answer.
+            Ok(_) => self.note_success(pass),
+            Err(error) => {
+                let digest = self.plugin.digest;
+                let failed = FailedCall::new(&self.record, digest, name, operation_id, error);
+                failed.into_iter().for_each(|failed| self.note_failure(pass, failed));
+            }
+        }
         let outcome = match &called {
             Ok(Called { answer: Ok(_), .. }) => "done",
             Ok(Called { answer: Err(_), .. }) => "refused",

@@ -37,6 +37,8 @@ pub(crate) enum ErrorCode {
     HeadersTooLarge,
     /// The endpoint has as many calls as it may have.
     EndpointBusy,
+    /// The endpoint's last calls have all failed: it gets none for a while.
+    EndpointUnavailable,
     /// The host has as many calls as it can take.
     Overloaded,
     /// The plugin trapped or went over a limit.
@@ -67,6 +69,7 @@ impl ErrorCode {
             ErrorCode::TooLarge => "TOO_LARGE",
             ErrorCode::HeadersTooLarge => "HEADERS_TOO_LARGE",
             ErrorCode::EndpointBusy => "ENDPOINT_BUSY",
+            ErrorCode::EndpointUnavailable => "ENDPOINT_UNAVAILABLE",
             ErrorCode::Overloaded => "OVERLOADED",
             ErrorCode::PluginFailed => "PLUGIN_FAILED",
             ErrorCode::PluginAnswerInvalid => "PLUGIN_ANSWER_INVALID",

@@ -32,7 +32,8 @@ pub(crate) const OPEN_ROUTES: [(&str, &str); 3] =
     [("get", "/healthz"), ("get", "/readyz"), ("get", "/openapi.json")];
 
 /// Routes that are not CNSP's and need a caller.
-pub(crate) const OTHER_ROUTES: [(&str, &str); 1] = [("get", "/metrics")];
+pub(crate) const OTHER_ROUTES: [(&str, &str); 2] =
+    [("get", "/metrics"), ("get", "/endpoints/{endpoint}/failures")];
 
 fn call(client: &Client, method: &str, path: &str) -> Answer {
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();

@@ -25,6 +25,8 @@ enum End {
     Listed(usize),
     /// The list is given up.
     GivenUp,
+    /// Is for `breaker`.
+    Elsewhere,
 }
 
 /// A habit that is missing here does not build.
@@ -49,6 +51,7 @@ fn end(habit: Habit) -> End {
         Habit::PagesEmpty => End::Listed(0),
         Habit::PagesEndless => End::Listed(10_000),
         Habit::PagesSlow => End::GivenUp,
+        Habit::Sulk => End::Elsewhere,
     }
 }
 
@@ -88,7 +91,8 @@ fn indulge(client: &Client, habit: Habit) -> Answer {
         | Habit::AnswerDeep
         | Habit::KvOutside
         | Habit::LogLines
-        | Habit::LogBytes => client.get("/health"),
+        | Habit::LogBytes
+        | Habit::Sulk => client.get("/health"),
     }
 }
 

@@ -26,7 +26,7 @@ fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::EndpointBusy => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::PluginFailed | ErrorCode::PluginAnswerInvalid => StatusCode::BAD_GATEWAY,
-        ErrorCode::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorCode::Overloaded | ErrorCode::EndpointUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::PluginTimeout => StatusCode::GATEWAY_TIMEOUT,
     }
 }

@@ -4,7 +4,8 @@ use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
 use super::read::{all_from, ask};
 use crate::endpoints::Endpoint;
-use crate::model::{Answer, HealthReport, OperationKind, nonsense};
+use crate::error::ErrorCode;
+use crate::model::{Answer, HealthCheck, HealthReport, OperationKind, nonsense};
 use axum::body::Body;
 use futures_util::FutureExt;
 use http::Response;
@@ -12,11 +13,14 @@ use serde_json::{Map, Value};
 
 /// How well a report is, from the worst.
 const STATUSES: [&str; 3] = ["down", "degraded", "ok"];
+/// The host's own check: whether the adapter does what it is called for.
+const ADAPTER: &str = "adapter";
 
 /// The health of the endpoint
 ///
 /// CNSP names this operation and leaves its shape open; this is the host's. `status` is `ok`, `degraded` or
-/// `down`. Without a chosen endpoint, all endpoints that you may use are asked; each check then says its
+/// `down`. An endpoint that the host does not call for now, since its adapter keeps failing, is `down` with the
+/// check `adapter`, which says why. Without a chosen endpoint, all endpoints that you may use are asked; each check then says its
 /// `endpoint`, `partial` lists the endpoints that failed, and `status` is `degraded` if only some are well.
 #[utoipa::path(
     get,
@@ -29,11 +33,11 @@ pub(super) async fn check_health(call: Call) -> Response<Body> {
     let kind = OperationKind::CheckHealth;
     let checked: Result<Answer, Stop> = async {
         if let Some(endpoint) = call.named()? {
-            return Ok(Answer::done(kind, &ask_one(&endpoint, None).await?)?);
+            return Ok(Answer::done(kind, &ask_endpoint(&endpoint).await?)?);
         }
         let mut everyone = call
             .ask_everyone(kind, |endpoint| async move {
-                let report = ask_one(&endpoint, None).await?;
+                let report = ask_endpoint(&endpoint).await?;
                 let checks = all_from(kind, &endpoint, &report.checks)?;
                 Ok((
                     STATUSES.iter().position(|status| *status == report.status).unwrap_or(0),
@@ -80,6 +84,22 @@ pub(super) async fn check_resource_health(call: Call) -> Response<Body> {
     }
     .await;
     call.finish(kind, checked)
+}
+
+/// An endpoint that gets no calls can be told about all the same.
+async fn ask_endpoint(endpoint: &Endpoint) -> Result<HealthReport, Stop> {
+    match ask_one(endpoint, None).await {
+        Err(Stop::Failed(error)) if error.code == ErrorCode::EndpointUnavailable => {
+            let check = HealthCheck {
+                name: ADAPTER.to_owned(),
+                healthy: false,
+                detail: Some(error.message),
+                other: Vec::new(),
+            };
+            Ok(HealthReport { status: "down".to_owned(), checks: vec![check], other: Vec::new() })
+        }
+        asked => asked,
+    }
 }
 
 async fn ask_one(endpoint: &Endpoint, instance: Option<String>) -> Result<HealthReport, Stop> {

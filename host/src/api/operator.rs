@@ -1,7 +1,9 @@
-//! What the operator's tools ask for: liveness, readiness, metrics.
+//! What is asked for beside CNSP: liveness, readiness and metrics, and how plugins fail.
 
 use super::call::Call;
+use super::openapi::schemas;
 use crate::app::App;
+use crate::endpoints::FailedCalls;
 use crate::error::{Error, ErrorCode};
 use crate::store::setup::Role;
 use axum::body::Body;
@@ -13,7 +15,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn router() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(healthz)).routes(routes!(readyz)).routes(routes!(metrics))
+    OpenApiRouter::new()
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+        .routes(routes!(list_failures))
 }
 
 /// Whether the process is alive
@@ -81,8 +87,69 @@ async fn metrics(call: Call) -> Response<Body> {
         metrics::gauge!("pool_instances").set(pool.instances as f64);
         metrics::gauge!("pool_resident_bytes").set(pool.resident_bytes as f64);
     }
+    for (id, endpoint) in &*call.app.endpoints.all() {
+        let open = if endpoint.is_unavailable() { 1.0 } else { 0.0 };
+        metrics::gauge!("breaker_open", "endpoint" => id.clone()).set(open);
+    }
     let mut response = Response::new(Body::from(call.app.metrics.render()));
     let text = HeaderValue::from_static("text/plain; version=0.0.4");
     response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
+}
+
+/// The last calls that an endpoint's plugin failed
+///
+/// For the role operator, and for vendors at their own endpoints: each trap, timeout or limit that was hit, with
+/// where the plugin was. They are kept in memory, a few per endpoint. No caller of CNSP sees them.
+#[utoipa::path(
+    get,
+    path = "/endpoints/{endpoint}/failures",
+    tag = "operator",
+    params(("endpoint" = String, Path, description = "The id of an endpoint.", example = "acme")),
+    responses(
+        (
+            status = 200,
+            description = "The failures, the last one first.",
+            body = FailedCalls,
+            example = json!({
+                "endpoint": "acme",
+                "unavailable": false,
+                "failures": [{
+                    "at": "2026-03-01T12:00:00.25Z",
+                    "operation": "account.create",
+                    "operation_id": "0a8f6c3e-9d0b-5c1e-8a53-1f6d3c2b7a90",
+                    "outcome": "limit",
+                    "limit": "CPU time",
+                    "reason": "wasm trap: interrupt",
+                    "backtrace": ["acme::tenants::find (acme.wasm+0x1c2f)"],
+                    "plugin": { "name": "acme", "digest": "6d1c…" }
+                }]
+            })
+        ),
+        (status = 403, description = "You are neither an operator nor a vendor.", body = schemas::RefusalAnswer),
+        (status = 404, description = "There is no such endpoint that you may use.", body = schemas::RefusalAnswer)
+    )
+)]
+async fn list_failures(call: Call) -> Response<Body> {
+    let listed = || {
+        if !matches!(call.caller.role, Role::Operator | Role::Vendor) {
+            let text = "The failures of a plugin are for operators and the endpoint's vendor.";
+            return Err(Error::new(ErrorCode::Forbidden, text));
+        }
+        let Some(endpoint) = call.named()? else {
+            return Err(Error::invalid("The path names no endpoint."));
+        };
+        serde_json::to_vec(&endpoint.failed_calls()).map_err(Error::internal)
+    };
+    match listed() {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            let headers = response.headers_mut();
+            let json = HeaderValue::from_static("application/json");
+            headers.insert(header::CONTENT_TYPE, json);
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            response
+        }
+        Err(error) => call.refuse(&error),
+    }
 }

@@ -257,6 +257,13 @@ impl Journal {
         let called = endpoint
             .call(kind, Some(context), |adapter, store| request.call(adapter, store).boxed());
         let called = match called.await {
+            // Nothing was asked, so nothing is known. Its time is up only if this goes on.
+            Err(error)
+                if error.code == ErrorCode::EndpointUnavailable
+                    && (!too_old || age(&record) < self.pending_max() + POLL_AFTER_MAX) =>
+            {
+                return Ok(Polled::Again(between(error.retry_after.unwrap_or(BACKOFF_MAX))));
+            }
             Err(error) if !too_old => return Err(error.into()),
             Ok(Called { answer: Err(failure), .. }) if failure.retryable && !too_old => {
                 let after = failure
@@ -279,7 +286,11 @@ impl Journal {
 
     /// Whether it has been pending for as long as anything may be.
     fn is_too_old(&self, record: &PendingRecord) -> bool {
-        age(record) > Duration::from_secs(self.settings.pending_hours_max * 3600)
+        age(record) > self.pending_max()
+    }
+
+    fn pending_max(&self) -> Duration {
+        Duration::from_secs(self.settings.pending_hours_max * 3600)
     }
 
     /// Commits what came of a poll. None: nothing, and it is too old.

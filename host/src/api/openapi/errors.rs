@@ -31,7 +31,7 @@ impl On {
 }
 
 /// Code, operations, the caller's text as the host writes it.
-pub(super) const ERRORS: [(ErrorCode, On, &str); 20] = [
+pub(super) const ERRORS: [(ErrorCode, On, &str); 21] = [
     (ErrorCode::InvalidRequest, On::Change, "`requestor.userid` is missing: it says which user."),
     (ErrorCode::InvalidRequest, On::Read, "The query of the address is not made of `name=value`."),
     (
@@ -95,6 +95,11 @@ pub(super) const ERRORS: [(ErrorCode, On, &str); 20] = [
         "The provider's adapter answered with something that the contract does not allow. Its vendor has to mend it; the log has the details.",
     ),
     (
+        ErrorCode::EndpointUnavailable,
+        On::Cnsp,
+        "Endpoint `acme` is not called for now: the provider's adapter failed 5 times in a row, the last time because it did not answer account.get in time. Nothing was done. The host looks by itself whether it is well again.",
+    ),
+    (
         ErrorCode::Overloaded,
         On::Every,
         "The host already has as many calls as it takes. Try again.",
@@ -120,7 +125,7 @@ pub(super) fn meaning(status: u16) -> &'static str {
         431 => "The headers are too large, or too many.",
         500 => "The host failed, or the provider answered so.",
         502 => "The provider's adapter failed.",
-        503 => "The host cannot take the call now.",
+        503 => "The host cannot take the call now, or does not call the endpoint for now.",
         504 => "The provider's adapter did not answer in time.",
         _ => "The provider refused.",
     }

@@ -91,9 +91,9 @@ fn every_operation_is_documented() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(document["security"], json!([{"basic": []}]));
-    assert_eq!(document["paths"].as_object().unwrap().len(), 15);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 16);
     let operations = operations(&document);
-    assert_eq!(operations.len(), 19 + 3);
+    assert_eq!(operations.len(), 19 + 4);
     let tags: Vec<&Value> =
         document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     let mut ids = BTreeSet::new();
@@ -122,7 +122,7 @@ fn every_operation_is_documented() {
         }
     }
     let handlers = examples::all().into_iter().map(|of| of.operation.to_owned());
-    let operators = ["healthz", "readyz", "metrics"].map(str::to_owned);
+    let operators = ["healthz", "readyz", "metrics", "list_failures"].map(str::to_owned);
     assert_eq!(ids, handlers.chain(operators).collect());
 }
 
@@ -167,8 +167,14 @@ fn answers_have_examples_that_fit() {
                 successes += u32::from(respcode < 300 && name != "waiting");
             }
         }
-        let plain = &operation["responses"]["200"]["content"]["text/plain"]["example"];
-        assert!(successes > 0 || plain.is_string(), "{method} {path}");
+        let content = &operation["responses"]["200"]["content"];
+        let plain = content["text/plain"]["example"].is_string();
+        let other = &content["application/json"];
+        assert!(successes > 0 || plain || other["example"].is_object(), "{method} {path}");
+        if other["example"].is_object() {
+            let at = format!("{method} {path}");
+            assert_eq!(misfit(&document, &other["schema"], &other["example"], &at), None);
+        }
     }
 }
 
