@@ -2,6 +2,7 @@
 
 mod apply;
 mod demo;
+mod endpoint;
 mod local;
 mod plugin;
 mod serve;
@@ -47,11 +48,20 @@ enum Command {
     Apply(apply::Apply),
     Demo(demo::Demo),
     #[command(subcommand)]
+    Endpoint(Endpoint),
+    #[command(subcommand)]
     Plugin(Plugin),
     /// Print every setting with its default, its unit and what it is for.
     ///
     /// The output is a configuration file: change what you need and give it to `cnsp serve --config`.
     Config,
+}
+
+/// Look at the endpoints of a running host.
+#[derive(Subcommand)]
+#[command(arg_required_else_help = true)]
+enum Endpoint {
+    Failures(endpoint::Failures),
 }
 
 /// Build adapter plugins.
@@ -171,6 +181,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(),
         Command::Apply(apply) => apply.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Endpoint(Endpoint::Failures(failures)) => failures.run(),
         Command::Plugin(Plugin::Build(build)) => build.run(),
         Command::Config => Ok(say(config::DEFAULT)?),
     }

@@ -1,11 +1,12 @@
 //! The control socket of a running host: `<data>/control.sock`, for the same user on the same machine.
 //!
 //! It takes `POST /apply?dry_run=true|false` with `{"directory": "/absolute"}`. Only a path travels: the host
-//! reads the folder itself, with its own environment and its own rights.
+//! reads the folder itself, with its own environment and its own rights. And it takes
+//! `GET /failures?endpoint=ID`, which is for whoever runs the host and has no caller's password at hand.
 
 mod client;
 
-pub(crate) use self::client::apply;
+pub(crate) use self::client::{apply, failures};
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::setup::{ApplyError, Problem, Report, Setup};
@@ -15,9 +16,10 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fs::{File, Permissions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
@@ -36,6 +38,9 @@ const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(200);
 /// Makes the running host take over what was stored.
 type OnApplied = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
+/// The last failures of an endpoint's plugin; none where there is no such endpoint.
+type Failures = Arc<dyn Fn(&str) -> Option<Value> + Send + Sync>;
+
 /// The body of a request.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,11 +56,20 @@ struct ApplyQuery {
     dry_run: bool,
 }
 
+/// The parameters of a request.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FailuresQuery {
+    endpoint: String,
+}
+
 /// The body of an answer.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Answer {
     Report(Report),
+    /// As the API lists them.
+    Failures(Value),
     Problems(Vec<Problem>),
     Error(String),
 }
@@ -76,12 +90,17 @@ pub(crate) fn serve(app: Arc<App>, blobs: Arc<Blobs>) -> anyhow::Result<Served> 
         accept: Arc::new(move |bytes| Ok(plugins.accept(bytes)?.digest)),
         serving: true,
     };
+    let endpoints = app.endpoints.clone();
+    let failures: Failures = Arc::new(move |id| {
+        let endpoint = endpoints.get(id)?;
+        serde_json::to_value(endpoint.failed_calls()).ok()
+    });
     let on_applied: OnApplied = Arc::new(move || {
         let app = app.clone();
         Box::pin(async move { app.reload().await })
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(control.serve(setup, on_applied, async { drop(stopped.await) }));
+    tokio::spawn(control.serve(setup, on_applied, failures, async { drop(stopped.await) }));
     Ok(Served { _stop: stop })
 }
 
@@ -120,10 +139,14 @@ impl Control {
         self,
         setup: Setup,
         on_applied: OnApplied,
+        failures: Failures,
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let applying = Arc::new(Applying { setup, on_applied, one_at_a_time: Mutex::new(()) });
-        let router = Router::new().route("/apply", post(handle_apply)).with_state(applying);
+        let router = Router::new()
+            .route("/apply", post(handle_apply))
+            .with_state(applying)
+            .route("/failures", get(handle_failures).with_state(failures));
         let own_user = rustix::process::geteuid().as_raw();
         let listener = SameUser { listener: self.listener, own_user };
         if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
@@ -200,6 +223,23 @@ async fn handle_apply(
             tracing::error!(%error, "applying a set-up ended early");
             let text = "applying the set-up ended early; the host's log says why".to_owned();
             answer(StatusCode::INTERNAL_SERVER_ERROR, &Answer::Error(text))
+        }
+    }
+}
+
+async fn handle_failures(
+    State(failures): State<Failures>,
+    query: Result<Query<FailuresQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let Ok(Query(FailuresQuery { endpoint })) = query else {
+        let text = "send GET /failures?endpoint=ID".to_owned();
+        return answer(StatusCode::BAD_REQUEST, &Answer::Error(text));
+    };
+    match failures(&endpoint) {
+        Some(listed) => answer(StatusCode::OK, &Answer::Failures(listed)),
+        None => {
+            let text = format!("there is no endpoint `{}`", endpoint.escape_debug());
+            answer(StatusCode::NOT_FOUND, &Answer::Error(text))
         }
     }
 }

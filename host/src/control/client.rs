@@ -1,19 +1,22 @@
-//! The other end of the control socket, for `cnsp apply`.
+//! The other end of the control socket, for `cnsp apply` and `cnsp endpoint`.
 
 use super::{Address, Answer, ApplyRequest};
 use crate::setup::{ApplyError, Report};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
+use http::request::Builder;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use std::io::ErrorKind;
 use std::path::Path;
 use tokio::net::UnixStream;
 
 /// The longest answer: names of records and problems.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
+const OTHER_VERSION: &str = "its answer is none that this version of cnsp knows";
 
 /// Has the host that runs on this data folder apply a folder. None: no host does.
 pub(crate) async fn apply(
@@ -22,21 +25,20 @@ pub(crate) async fn apply(
     dry_run: bool,
 ) -> Option<Result<Report, ApplyError>> {
     let stream = match connect(data).await {
-        Ok(stream) => stream,
-        Err(error)
-            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
-        {
-            return None;
-        }
-        Err(error) => {
-            let text = format!("cannot reach the host that runs on {}", data.display());
-            return Some(Err(ApplyError::Failed(anyhow!(error).context(text))));
-        }
+        Ok(stream) => stream?,
+        Err(error) => return Some(Err(error.into())),
     };
-    match ask(stream, directory, dry_run).await {
+    let asked = async {
+        let body = serde_json::to_vec(&ApplyRequest { directory: directory.to_owned() })
+            .context("the folder's path is not valid UTF-8")?;
+        let request = Request::post(format!("/apply?dry_run={dry_run}"));
+        ask(stream, request, body.into()).await
+    };
+    match asked.await {
         Ok(Answer::Report(report)) => Some(Ok(report)),
         Ok(Answer::Problems(problems)) => Some(Err(ApplyError::Problems(problems))),
         Ok(Answer::Error(text)) => Some(Err(ApplyError::Failed(anyhow!(text)))),
+        Ok(Answer::Failures(_)) => Some(Err(ApplyError::Failed(anyhow!(OTHER_VERSION)))),
         Err(error) => {
             let text = "the running host did not answer; see its log, and `cnsp apply --dry-run` for what it stored";
             Some(Err(ApplyError::Failed(error.context(text))))
@@ -44,22 +46,48 @@ pub(crate) async fn apply(
     }
 }
 
-async fn connect(data: &Path) -> std::io::Result<UnixStream> {
-    let address = Address::of(data)?;
-    UnixStream::connect(&address.path).await
+/// The last failures of an endpoint's plugin, as the API lists them. None: no host runs on this data folder.
+pub(crate) async fn failures(data: &Path, endpoint: &str) -> anyhow::Result<Option<Value>> {
+    let Some(stream) = connect(data).await? else { return Ok(None) };
+    // It becomes part of an address, and no endpoint has another.
+    if !endpoint.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        anyhow::bail!("there is no endpoint `{}`", endpoint.escape_debug());
+    }
+    let request = Request::get(format!("/failures?endpoint={endpoint}"));
+    match ask(stream, request, Bytes::new()).await? {
+        Answer::Failures(listed) => Ok(Some(listed)),
+        Answer::Error(text) => Err(anyhow!(text)),
+        Answer::Report(_) | Answer::Problems(_) => Err(anyhow!(OTHER_VERSION)),
+    }
 }
 
-async fn ask(stream: UnixStream, directory: &Path, dry_run: bool) -> anyhow::Result<Answer> {
+/// None: nobody listens there.
+async fn connect(data: &Path) -> anyhow::Result<Option<UnixStream>> {
+    let connected = async {
+        let address = Address::of(data)?;
+        UnixStream::connect(&address.path).await
+    };
+    match connected.await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+        {
+            Ok(None)
+        }
+        Err(error) => {
+            let text = format!("cannot reach the host that runs on {}", data.display());
+            Err(anyhow!(error).context(text))
+        }
+    }
+}
+
+async fn ask(stream: UnixStream, request: Builder, body: Bytes) -> anyhow::Result<Answer> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
-    let body = serde_json::to_vec(&ApplyRequest { directory: directory.to_owned() })
-        .context("the folder's path is not valid UTF-8")?;
-    let request = Request::post(format!("/apply?dry_run={dry_run}"))
-        .header("host", "localhost")
-        .body(Full::new(Bytes::from(body)))?;
+    let request = request.header("host", "localhost").body(Full::new(body))?;
     let response = sender.send_request(request).await?;
     let collected = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
     let body = collected.map_err(|error| anyhow!(error))?.to_bytes();
     driver.abort();
-    serde_json::from_slice(&body).context("its answer is none that this version of cnsp knows")
+    serde_json::from_slice(&body).context(OTHER_VERSION)
 }

@@ -1,0 +1,97 @@
+//! `cnsp endpoint`.
+
+use super::{Failure, Settings, runtime, say};
+use crate::control;
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// Show the last calls that an endpoint's plugin failed.
+///
+/// Each trap, timeout or limit that was hit, the last one first, with where the plugin was. The running host
+/// keeps them in memory, a few per endpoint; its log has them all.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cnsp endpoint failures acme --data /var/lib/cnsp")]
+pub(super) struct Failures {
+    /// The endpoint's id
+    #[arg(value_name = "ID")]
+    endpoint: String,
+    /// Print what GET /endpoints/ID/failures answers
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Failures {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let config = self.settings.load(None)?;
+        let asked = control::failures(&config.data, &self.endpoint);
+        let Some(listed) = runtime()?.block_on(asked)? else {
+            let data = config.data.display();
+            return Err(anyhow!("no host runs on the data folder {data}").into());
+        };
+        match self.json {
+            true => Ok(say(&format!("{listed}\n"))?),
+            false => Ok(say(&for_people(&listed))?),
+        }
+    }
+}
+
+fn for_people(listed: &Value) -> String {
+    let of = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let mut out = String::new();
+    if listed["unavailable"] == true {
+        out.push_str("the endpoint is not called for now: its plugin keeps failing\n");
+    }
+    let failures = listed["failures"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if failures.is_empty() {
+        out.push_str("no call has failed since the host was started\n");
+    }
+    for failed in failures {
+        let [at, operation, outcome, limit, reason] =
+            ["at", "operation", "outcome", "limit", "reason"].map(|key| of(failed, key));
+        let space = if limit.is_empty() { "" } else { " " };
+        let _ = writeln!(out, "{at} {operation}: {outcome}{space}{limit}: {reason}");
+        let (name, digest) = (of(&failed["plugin"], "name"), of(&failed["plugin"], "digest"));
+        let _ = writeln!(out, "    plugin {name} {digest}");
+        if let Some(id) = failed["operation_id"].as_str() {
+            let _ = writeln!(out, "    operation {id}");
+        }
+        for frame in failed["backtrace"].as_array().into_iter().flatten() {
+            let _ = writeln!(out, "    in {}", frame.as_str().unwrap_or_default());
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn failures_read_well() {
+        let listed = json!({"endpoint": "acme", "unavailable": true, "failures": [{
+            "at": "2026-03-01T12:00:00Z",
+            "operation": "account.create",
+            "operation_id": "op-1",
+            "outcome": "limit",
+            "limit": "CPU time",
+            "reason": "wasm trap: interrupt",
+            "backtrace": ["acme::find (acme.wasm+0x1c2f)"],
+            "plugin": {"name": "acme", "digest": "6d1c"},
+        }]});
+        let expected = "\
+the endpoint is not called for now: its plugin keeps failing
+2026-03-01T12:00:00Z account.create: limit CPU time: wasm trap: interrupt
+    plugin acme 6d1c
+    operation op-1
+    in acme::find (acme.wasm+0x1c2f)
+";
+        assert_eq!(for_people(&listed), expected);
+        let none = for_people(&json!({"failures": []}));
+        assert_eq!(none, "no call has failed since the host was started\n");
+    }
+}
