@@ -20,7 +20,9 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Answer, Change, Failure, OperationKind, Outcome};
 use crate::plugin::{Called, OperationContext};
 use crate::store::json::{put, read, unchanged};
-use crate::store::operation::{OperationRecord, PendingRecord, operation_key, pending_key};
+use crate::store::operation::{
+    OperationRecord, PendingRecord, held_key, operation_key, pending_key,
+};
 use crate::store::{Operation, Store, StoreError, Tx};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -256,6 +258,17 @@ impl Journal {
         Err(Error::new(ErrorCode::Conflict, text).retry_after(Duration::from_secs(1)))
     }
 
+    /// Whether a request id has an outcome already, so that what it asks for need not be looked at again.
+    pub(crate) async fn has_outcome(
+        &self,
+        endpoint: &str,
+        kind: OperationKind,
+        request_id: &str,
+    ) -> Result<bool> {
+        let key = operation_key(endpoint, kind.texts().name, request_id);
+        Ok(self.store.get(&key).await?.is_some())
+    }
+
     async fn remembered(&self, order: &Order, request_id: &str) -> Result<Remembered> {
         let kind = order.change.kind();
         let key = operation_key(order.endpoint.id(), kind.texts().name, request_id);
@@ -327,8 +340,9 @@ impl Journal {
             }
             Ok(Outcome::Pending { token, poll_after, instance }) => {
                 tx.operations = writes;
-                if let Some(blocker) = &cancelled {
-                    self.cancel(endpoint, blocker, &mut tx)?;
+                // The creation waits for what becomes of its deletion.
+                if let (Some(blocker), Some(subject)) = (cancelled.take(), &subject) {
+                    tx.operations.push(put(held_key(endpoint.id(), subject), &blocker)?);
                 }
                 let (settled, subject, after);
                 (tx, settled, subject, after) =
@@ -357,7 +371,7 @@ impl Journal {
             order.request_id.as_deref(),
             answer.respcode,
         );
-        // A deletion that is refused cancels nothing.
+        // A deletion that is refused cancels nothing, and one that is pending nothing yet.
         audit.cancelled = cancelled
             .as_ref()
             .filter(|_| answer.success)

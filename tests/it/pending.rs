@@ -159,6 +159,41 @@ fn deleting_a_pending_create_cancels_it() {
 }
 
 #[test]
+fn a_pending_deletion_cancels_a_pending_create_only_when_it_is_done() {
+    let host = impatient();
+    let client = host.marketplace();
+    let account = client.new_account();
+    for (name, script, ends) in [
+        ("done", "pending:2 poll:200", "cancel"),
+        ("refused", "pending:2 poll:200 refuse:403", "active"),
+    ] {
+        let mut body = order(&account, "pending:8 poll:200");
+        body["requestid"] = json!(format!("c-{name}"));
+        let id = client.post("/resource", &body).succeeded().text_of("providerinstanceid");
+        let mut deletion = deletion(&account, &format!("d-{name}"), &id);
+        deletion["sandbox"] = json!(script);
+        let pending = client.delete("/resource", &deletion).succeeded();
+        assert_eq!(pending.text_of("status"), "pending", "{name}");
+        // Nothing is decided yet.
+        let again = client.post("/resource", &body).succeeded();
+        assert_eq!(again.text_of("status"), "pending", "{name}");
+        becomes(&client, &id, ends);
+        let ended = client.delete("/resource", &deletion);
+        let created = client.post("/resource", &body);
+        match ends {
+            "cancel" => {
+                ended.succeeded();
+                created.refused(409, "OPERATION_CANCELLED");
+            }
+            _ => {
+                assert_eq!(ended.status, 403, "{}", ended.text);
+                assert_eq!(created.succeeded().text_of("status"), "active");
+            }
+        }
+    }
+}
+
+#[test]
 fn pending_work_goes_on_after_a_kill_9() {
     let mut host = impatient();
     let client = host.marketplace();

@@ -178,7 +178,15 @@ impl Call {
         if let Change::ActOnResource(request) = &change
             && kind == OperationKind::ActOnResource
         {
-            self.check_action(&endpoint, &request.action).await?;
+            // A repeat is answered as before, whatever the plugin's next version knows.
+            let journal = &self.app.journal;
+            let answered = match &request_id {
+                Some(id) => journal.has_outcome(endpoint.id(), change.kind(), id).await?,
+                None => false,
+            };
+            if !answered {
+                self.check_action(&endpoint, &request.action).await?;
+            }
         }
         let caller = self.caller.name.clone();
         self.app

@@ -10,7 +10,7 @@ use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsen
 use crate::plugin::{Called, OperationContext};
 use crate::store::customer::ID_BYTES_MAX;
 use crate::store::json::{put, read, unchanged};
-use crate::store::operation::{PendingRecord, pending_key};
+use crate::store::operation::{HELD, PendingRecord, held_key, pending_key};
 use crate::store::{Key, Operation, Range, Space, Tx};
 use futures_util::FutureExt;
 use serde_json::json;
@@ -27,6 +27,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(300);
 enum Polled {
     Settled(Answer),
     Again(Duration),
+    /// A deletion has failed, and the creation that it was to cancel goes on.
+    Restored(Answer, String),
     /// Cancelled, or its endpoint is gone.
     Nothing,
 }
@@ -56,6 +58,9 @@ impl Journal {
                 for (body, found) in &page.entries {
                     let name = body.get(range.prefix.len()..).unwrap_or_default();
                     let Ok(subject) = std::str::from_utf8(name) else { continue };
+                    if subject.starts_with(HELD) {
+                        continue;
+                    }
                     let key = pending_key(endpoint.id(), subject);
                     let record: PendingRecord = crate::store::json::parse(&key, found)?;
                     let wait = Duration::from_millis(record.due_ms.saturating_sub(now_ms()));
@@ -181,6 +186,12 @@ impl Journal {
                 match journal.poll(&endpoint, &subject, &operation).await {
                     Ok(Polled::Again(after)) => wait = after,
                     Ok(Polled::Nothing) => return,
+                    Ok(Polled::Restored(answer, creation)) => {
+                        journal.follow(&endpoint, &subject, &creation, POLL_AFTER_MIN);
+                        let settled = super::Settled { answer, replayed: false };
+                        let _ = land.send(Some(Ok(settled)));
+                        return;
+                    }
                     Ok(Polled::Settled(answer)) => {
                         let settled = super::Settled { answer, replayed: false };
                         let _ = land.send(Some(Ok(settled)));
@@ -348,9 +359,16 @@ impl Journal {
         };
         answer.check_stored(kind)?;
         let mut tx = effects.finish()?;
-        tx.operations.push(Operation::Delete(key));
+        let held = self.held(endpoint, subject, change, &mut tx).await?;
+        tx.operations.push(match &held {
+            Some(creation) if !answer.success => put(key, creation)?,
+            _ => Operation::Delete(key),
+        });
+        if let Some(creation) = held.as_ref().filter(|_| answer.success) {
+            self.cancel(endpoint, creation, &mut tx)?;
+        }
         self.end_pending(endpoint, record, &answer, &mut tx)?;
-        let audit = AuditRow::new(
+        let mut audit = AuditRow::new(
             endpoint,
             &record.caller,
             &record.change,
@@ -358,9 +376,34 @@ impl Journal {
             record.request_id.as_deref(),
             answer.respcode,
         );
+        let creation = held.map(|creation| creation.operation);
+        audit.cancelled = creation.as_deref().filter(|_| answer.success);
         tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
         self.commit(tx).await?;
-        Ok(Polled::Settled(answer))
+        Ok(match creation {
+            Some(creation) if !answer.success => Polled::Restored(answer, creation),
+            _ => Polled::Settled(answer),
+        })
+    }
+
+    /// Takes out of the store the creation that a pending deletion was to cancel, if it was.
+    async fn held(
+        &self,
+        endpoint: &Endpoint,
+        subject: &str,
+        change: &Change,
+        tx: &mut Tx,
+    ) -> Result<Option<PendingRecord>> {
+        if change.kind() != OperationKind::DeleteResource {
+            return Ok(None);
+        }
+        let key = held_key(endpoint.id(), subject);
+        let found = read::<PendingRecord>(&*self.store, &key).await?;
+        tx.conditions.push(unchanged(key.clone(), found.as_ref().map(|(_, version)| *version)));
+        if found.is_some() {
+            tx.operations.push(Operation::Delete(key));
+        }
+        Ok(found.map(|(creation, _)| creation))
     }
 
     async fn pending_failed(

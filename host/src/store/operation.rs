@@ -42,6 +42,14 @@ pub(crate) fn operation_key(endpoint: &str, change: &str, request_id: &str) -> K
     Key::new(Space::Operation, Partition::of(endpoint), &[endpoint, change, request_id])
 }
 
+/// What the subject of a creation begins with while a deletion is pending in its place.
+pub(crate) const HELD: &str = "held/";
+
+/// Where a creation lies while a deletion is pending in its place.
+pub(crate) fn held_key(endpoint: &str, subject: &str) -> Key {
+    pending_key(endpoint, &format!("{HELD}{subject}"))
+}
+
 pub(crate) fn pending_key(endpoint: &str, subject: &str) -> Key {
     Key::new(Space::Pending, Partition::of(endpoint), &[endpoint, subject])
 }

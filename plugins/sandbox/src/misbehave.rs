@@ -32,7 +32,7 @@ pub(crate) struct Wait {
 pub(crate) fn read(function: Function) -> Result<Told, Failure> {
     let mut script = Script::default();
     add_settings(&mut script, function)?;
-    obey(&script, function)?;
+    obey(&script, function, None)?;
     Ok(Told { script, wait: None })
 }
 
@@ -47,8 +47,8 @@ pub(crate) fn change(function: Function, sku: &str, maps: &[&OpenMap]) -> Result
         add_member(&mut script, map)?;
     }
     script.unauthorized = unauthorized;
-    obey(&script, function)?;
     let wait = wait(&script)?;
+    obey(&script, function, wait.as_ref())?;
     Ok(Told { script, wait })
 }
 
@@ -79,7 +79,7 @@ fn add_member(script: &mut Script, map: &OpenMap) -> Result<(), Failure> {
     }
 }
 
-fn obey(script: &Script, function: Function) -> Result<(), Failure> {
+fn obey(script: &Script, function: Function, wait: Option<&Wait>) -> Result<(), Failure> {
     if script.slow_ms > 0 {
         be_busy(Duration::from_millis(script.slow_ms.into()));
     }
@@ -92,7 +92,8 @@ fn obey(script: &Script, function: Function) -> Result<(), Failure> {
     if script.unauthorized {
         return Err(function.unauthorized());
     }
-    if let Some(respcode) = script.refuse {
+    // What was accepted first is refused at its end.
+    if let Some(respcode) = script.refuse.filter(|_| wait.is_none()) {
         return Err(function.refuse(respcode, "The sandbox was told to refuse this.").code("TOLD"));
     }
     if script.fail >= operation::attempt() {
