@@ -36,7 +36,7 @@ impl App {
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Arc<App>> {
         let sealer = Sealer::new(blobs.state_key());
-        let plugins = Arc::new(Plugins::start(&config.calls, blobs)?);
+        let plugins = Arc::new(Plugins::start(&config.calls, &config.compile, blobs)?);
         let shared: Arc<dyn Store> = store.clone();
         let queue_max = config.operations.account_queue_max;
         let egress = Egress::start(&config.egress)?;

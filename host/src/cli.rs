@@ -1,6 +1,7 @@
 //! The command line: one file per verb. Results go to stdout, everything else to stderr.
 
 mod apply;
+mod compile_worker;
 mod demo;
 mod endpoint;
 mod local;
@@ -55,6 +56,8 @@ enum Command {
     ///
     /// The output is a configuration file: change what you need and give it to `cnsp serve --config`.
     Config,
+    #[command(hide = true)]
+    CompileWorker(compile_worker::CompileWorker),
 }
 
 /// Look at the endpoints of a running host.
@@ -183,6 +186,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(demo) => demo.run(),
         Command::Endpoint(Endpoint::Failures(failures)) => failures.run(),
         Command::Plugin(Plugin::Build(build)) => build.run(),
+        Command::CompileWorker(worker) => worker.run(),
         Command::Config => Ok(say(config::DEFAULT)?),
     }
 }

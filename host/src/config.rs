@@ -9,7 +9,7 @@ mod secret;
 use self::layers::Layers;
 pub(crate) use self::layers::{ConfigError, Source};
 pub(crate) use self::secret::SecretSource;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
@@ -29,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) calls: Calls,
     pub(crate) egress: Egress,
     pub(crate) breaker: Breaker,
+    pub(crate) compile: Compile,
     pub(crate) operations: Operations,
     pub(crate) store: Store,
 }
@@ -116,6 +117,24 @@ pub(crate) struct Breaker {
     pub(crate) failure_count: u32,
     pub(crate) pause_ms: u64,
     pub(crate) pause_ms_max: u64,
+}
+
+/// What compiling one component may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Compile {
+    /// After loading: none for the program that runs.
+    #[serde(deserialize_with = "path_or_none")]
+    pub(crate) program: Option<PathBuf>,
+    pub(crate) concurrency_max: usize,
+    pub(crate) timeout_ms: u64,
+    pub(crate) cpu_s: u64,
+    pub(crate) memory_bytes_max: u64,
+}
+
+fn path_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    let path = PathBuf::deserialize(deserializer)?;
+    Ok(Some(path).filter(|path| !path.as_os_str().is_empty()))
 }
 
 /// How mutating calls are repeated, queued and followed.
@@ -220,6 +239,7 @@ impl Config {
         const STORED_BODY_BYTES_MAX: u64 = 20 << 10;
         let (http, auth, calls, operations) =
             (&self.http, &self.auth, &self.calls, &self.operations);
+        let compile = &self.compile;
         let ranges: &[(&str, u64, u64, u64)] = &[
             ("http.header_bytes_max", http.header_bytes_max as u64, 8192, 1 << 20),
             ("http.header_count_max", http.header_count_max as u64, 16, 10_000),
@@ -255,6 +275,11 @@ impl Config {
             ("breaker.failure_count", self.breaker.failure_count.into(), 1, u32::MAX.into()),
             ("breaker.pause_ms", self.breaker.pause_ms, 100, HOUR_MS),
             ("breaker.pause_ms_max", self.breaker.pause_ms_max, self.breaker.pause_ms, HOUR_MS),
+            ("compile.concurrency_max", compile.concurrency_max as u64, 1, 64),
+            ("compile.timeout_ms", compile.timeout_ms, 100, HOUR_MS),
+            ("compile.cpu_s", compile.cpu_s, 1, 3600),
+            // Under 2 GiB there is no room beside what the allocator reserves.
+            ("compile.memory_bytes_max", compile.memory_bytes_max, 2 * GIB, 1 << 40),
             ("operations.replay_hours", operations.replay_hours, 1, 24 * 366),
             ("operations.audit_days", operations.audit_days, 1, 366 * 30),
             ("operations.conflict_attempts_max", operations.conflict_attempts_max.into(), 1, 1000),
@@ -279,6 +304,10 @@ impl Config {
         if !(0.0..=0.9).contains(&self.store.free_ratio_min) {
             let problem = format!("is {}; it must be 0 to 0.9", self.store.free_ratio_min);
             return Err(layers.error("store.free_ratio_min", problem));
+        }
+        if self.compile.program.as_ref().is_some_and(|program| !program.is_absolute()) {
+            let problem = "is no absolute path".to_owned();
+            return Err(layers.error("compile.program", problem));
         }
         tracing_subscriber::EnvFilter::try_new(&self.log.filter)
             .map_err(|e| layers.error("log.filter", format!("is no filter: {e}")))?;

@@ -28,10 +28,14 @@ pub struct Host {
 }
 
 fn config(data: &Path, settings: &[&str]) -> anyhow::Result<Arc<Config>> {
+    // This process is no `cnsp` that could compile: the one that was built beside it does.
+    let executable = std::env::current_exe().context("this program does not know where it lies")?;
+    let program = format!("compile.program={}", executable.with_file_name("cnsp").display());
+    let set = settings.iter().map(|setting| (*setting).to_owned()).chain([program]).collect();
     let flags = Flags {
         listen: Some("127.0.0.1:0".to_owned()),
         data: Some(data.to_owned()),
-        set: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+        set,
         ..Flags::default()
     };
     Ok(Arc::new(Config::load(&flags)?))
@@ -42,7 +46,7 @@ pub async fn apply(data: &Path, settings: &[&str], declarations: &Path) -> anyho
     let config = config(data, settings)?;
     let store = server::open_store(&config)?;
     let blobs = Arc::new(Blobs::open(&config.data)?);
-    let plugins = Plugins::start(&config.calls, blobs.clone())?;
+    let plugins = Plugins::start(&config.calls, &config.compile, blobs.clone())?;
     let setup = Setup {
         config,
         store: store.clone(),

@@ -1,28 +1,34 @@
 //! Runs plugins: from bytes to a typed answer, inside limits. Nothing here knows HTTP or CNSP's envelope.
 //!
-//! One engine and one linker serve the process. A plugin is compiled once, kept on disk as an artifact
-//! that only this host's key vouches for, and prepared once in memory ([`Plugin`]). Each call gets an
+//! One engine and one linker serve the process. A plugin is looked at ([`gate`]) and compiled once, by a process
+//! that can be killed ([`compiler`], [`worker`]), instantiated once to see that it starts, kept on disk as an
+//! artifact that only this host's key vouches for, and prepared once in memory ([`Plugin`]). Each call gets an
 //! instance of its own ([`Plugin::call`]), used once and thrown away.
 
 mod artifact;
 pub(crate) mod bindings;
 mod call;
+mod compiler;
 mod engine;
+mod gate;
+mod worker;
 
 pub(crate) use self::call::{CallError, CallState, Called, OperationContext, Stopped};
 pub(crate) use self::engine::PoolUse;
+pub(crate) use self::worker::{WorkerLimits, work};
 
 use crate::blobs::{Blobs, Digest};
-use crate::config::Calls;
+use crate::config::{Calls, Compile};
 use anyhow::Context;
 use bindings::Indices;
+use compiler::Compiler;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::Engine;
 use wasmtime::component::{InstancePre, Linker};
 
-const NOT_THE_CONTRACT: &str =
-    "the component does not export the world `adapter` of cnsp:adapter@1.0.0";
+const NOT_THE_CONTRACT: &str = "the component's exports do not have the types of cnsp:adapter@1.0.0; \
+     build it with the SDK, or for the world `adapter` in wit/";
 
 /// A plugin, ready to be called.
 pub(crate) struct Plugin {
@@ -37,6 +43,7 @@ pub(crate) struct Plugins {
     engine: Engine,
     linker: Linker<CallState>,
     blobs: Arc<Blobs>,
+    compiler: Compiler,
     component_bytes_max: usize,
     memory_bytes_max: usize,
     ready: Mutex<HashMap<Digest, Arc<Plugin>>>,
@@ -45,15 +52,21 @@ pub(crate) struct Plugins {
 impl Plugins {
     /// Starts the engine. Falls back to on-demand allocation, and says so loudly, where the pool's address
     /// space cannot be had.
-    pub(crate) fn start(limits: &Calls, blobs: Arc<Blobs>) -> anyhow::Result<Plugins> {
+    pub(crate) fn start(
+        limits: &Calls,
+        compile: &Compile,
+        blobs: Arc<Blobs>,
+    ) -> anyhow::Result<Plugins> {
         let engine = engine::start(limits)?;
         let linker = bindings::linker(&engine)?;
         let component_bytes_max = limits.component_bytes_max;
         let memory_bytes_max = limits.memory_bytes_max;
+        let compiler = Compiler::new(compile, memory_bytes_max)?;
         Ok(Plugins {
             engine,
             linker,
             blobs,
+            compiler,
             component_bytes_max,
             memory_bytes_max,
             ready: Mutex::default(),
@@ -73,7 +86,9 @@ impl Plugins {
         if let Some(plugin) = self.ready(&digest) {
             return Ok(plugin);
         }
-        self.prepare(digest, bytes)
+        self.prepare(digest, bytes).inspect_err(|error| {
+            tracing::warn!(%digest, why = format!("{error:#}"), "a component was refused");
+        })
     }
 
     /// Gets a plugin that was accepted before.
@@ -98,12 +113,11 @@ impl Plugins {
     }
 
     fn prepare(&self, digest: Digest, bytes: &[u8]) -> anyhow::Result<Arc<Plugin>> {
-        let component = artifact::compile(&self.engine, bytes)?;
+        let code = self.compiler.compile(bytes, artifact::fingerprint(&self.engine))?;
+        let component = artifact::load(&self.engine, &code)?;
         let plugin = self.link(digest, &component)?;
-        bindings::check(&self.engine, &component, self.memory_bytes_max)
-            .map_err(anyhow::Error::from)
-            .context(NOT_THE_CONTRACT)?;
-        artifact::write(&self.engine, &self.blobs, &digest, &component)?;
+        bindings::check(&self.engine, &component, self.memory_bytes_max)?;
+        artifact::write(&self.engine, &self.blobs, &digest, &code)?;
         Ok(self.keep(plugin))
     }
 
@@ -113,7 +127,7 @@ impl Plugins {
         component: &wasmtime::component::Component,
     ) -> anyhow::Result<Plugin> {
         let pre = self.linker.instantiate_pre(component).map_err(anyhow::Error::from).context(
-            "the component imports something that the contract cnsp:adapter@1.0.0 does not offer",
+            "the component's imports do not have the types of cnsp:adapter@1.0.0; build it for the world `adapter` in wit/",
         )?;
         let indices = Indices::new(&pre).map_err(anyhow::Error::from).context(NOT_THE_CONTRACT)?;
         Ok(Plugin { digest, pre, indices })

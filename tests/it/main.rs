@@ -23,6 +23,7 @@ mod endpoint_choice;
 mod envelope;
 mod failures;
 mod fuzz;
+mod gate;
 mod greedy;
 mod idempotency;
 mod kill;

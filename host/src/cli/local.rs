@@ -28,7 +28,7 @@ impl Local {
             error
         })?;
         let blobs = Arc::new(Blobs::open(&config.data)?);
-        let plugins = Plugins::start(&config.calls, blobs.clone())
+        let plugins = Plugins::start(&config.calls, &config.compile, blobs.clone())
             .context("the engine that checks plugins cannot start")?;
         let setup = Setup {
             config: config.clone(),

@@ -1,6 +1,7 @@
 //! Compiled components on disk. An artifact is native code: it is loaded only when our own key vouches for
 //! every byte of it, and only by the very engine settings and wasmtime version that made it.
 
+use super::worker::FINGERPRINT_BYTES;
 use crate::blobs::{Blobs, Digest};
 use anyhow::Context;
 use std::hash::{Hash, Hasher};
@@ -23,34 +24,33 @@ impl Hasher for NameHasher {
 
 /// wasmtime's own loader looks at its major version only; this hash holds the full one and every setting
 /// that changes the code, so that a fixed compiler never runs what the broken one made.
-fn name(engine: &Engine, digest: &Digest) -> String {
+pub(super) fn fingerprint(engine: &Engine) -> [u8; FINGERPRINT_BYTES] {
     let mut hasher = NameHasher(blake3::Hasher::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    format!("{digest}-{:016x}.cwasm", hasher.finish())
+    hasher.finish().to_be_bytes()
 }
 
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> anyhow::Result<Component> {
-    if !is_component(bytes) {
-        anyhow::bail!(
-            "this is not a WebAssembly component; build it with `cnsp plugin build`, which makes one"
-        );
-    }
-    let compiled = Component::from_binary(engine, bytes).map_err(anyhow::Error::from);
-    compiled.context("the component is not valid WebAssembly")
+fn name(engine: &Engine, digest: &Digest) -> String {
+    format!("{digest}-{:016x}.cwasm", u64::from_be_bytes(fingerprint(engine)))
 }
 
-/// The preamble of a component, version 13, layer 1 (Component Model, Binary Format).
-fn is_component(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00])
+/// Loads what a worker has just made.
+pub(super) fn load(engine: &Engine, code: &[u8]) -> anyhow::Result<Component> {
+    #[expect(unsafe_code, reason = "wasmtime cannot check native code")]
+    // SAFETY: it comes from our own program, through a pipe that nobody else has, and the worker has told the
+    // fingerprint of this very engine.
+    let component = unsafe { Component::deserialize(engine, code) };
+    component.map_err(anyhow::Error::from).context("the component does not fit into this host")
 }
 
+/// Keeps a component that has passed everything: under our key lies nothing else.
 pub(super) fn write(
     engine: &Engine,
     blobs: &Blobs,
     digest: &Digest,
-    component: &Component,
+    code: &[u8],
 ) -> anyhow::Result<()> {
-    blobs.put_artifact(&name(engine, digest), &component.serialize()?)
+    blobs.put_artifact(&name(engine, digest), code)
 }
 
 /// None when there is no artifact that can be trusted: compile again.

@@ -2,9 +2,11 @@
 #![allow(missing_docs, unreachable_pub, reason = "generated; the documentation is in wit/")]
 
 use super::CallState;
+use super::engine::EPOCH_TICK;
+use anyhow::{Context, anyhow};
 use exports::cnsp::adapter::{account, billing, catalog, discovery, health, resource, user};
 use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
-use wasmtime::{Engine, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, StoreLimits, StoreLimitsBuilder, Trap};
 
 wasmtime::component::bindgen!({
     world: "adapter",
@@ -127,23 +129,36 @@ impl Exports<'_> {
     }
 }
 
-/// Compares the types of all functions with the contract, in an instance that can call nothing of ours.
+/// Makes an instance that can call nothing of ours, which has to succeed within a tiny budget, and compares the
+/// types of all of its functions with the contract. None is called: even `describe` may need the endpoint's
+/// configuration, or its provider, and there is no endpoint here.
 pub(super) fn check(
     engine: &Engine,
     component: &Component,
     memory_bytes_max: usize,
-) -> wasmtime::Result<()> {
+) -> anyhow::Result<()> {
     let mut linker = Linker::<StoreLimits>::new(engine);
     linker.define_unknown_imports_as_traps(component)?;
     let pre = linker.instantiate_pre(component)?;
     let limits = StoreLimitsBuilder::new().memory_size(memory_bytes_max).build();
     let mut store = wasmtime::Store::new(engine, limits);
     store.limiter(|limits| limits);
-    store.set_epoch_deadline(CHECK_TICKS_MAX);
-    let instance = pre.instantiate(&mut store)?;
-    AdapterIndices::new(&pre)?.load(&mut store, &instance)?;
-    Ok(())
+    store.set_epoch_deadline(CHECK_TICKS_MAX.into());
+    let instance = pre.instantiate(&mut store).map_err(|error| {
+        let why = match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => format!(
+                "the component's start did not end within {:?}",
+                EPOCH_TICK.saturating_mul(CHECK_TICKS_MAX)
+            ),
+            Some(trap) => format!("the component's start failed: {trap}"),
+            None => format!("the component does not start: {error:#}"),
+        };
+        anyhow!("{why}; do in the functions what is done at the start, where the imports can be called, too")
+    })?;
+    let indices = AdapterIndices::new(&pre).map_err(anyhow::Error::from);
+    let exports = indices.and_then(|indices| Ok(indices.load(&mut store, &instance)?));
+    exports.map(drop).context(super::NOT_THE_CONTRACT)
 }
 
 /// What a plugin's start may take while it is checked, in ticks of the epoch.
-const CHECK_TICKS_MAX: u64 = 100;
+const CHECK_TICKS_MAX: u32 = 100;

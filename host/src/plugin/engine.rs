@@ -2,10 +2,16 @@
 
 use crate::config::Calls;
 use std::time::Duration;
+use wasmparser::WasmFeatures;
 use wasmtime::{
     Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails,
 };
+
+/// The parts of WebAssembly that plugins may use. What adapters do not need is off: most security bugs of a
+/// WebAssembly engine sit in its newest parts.
+pub(super) const FEATURES: WasmFeatures =
+    WasmFeatures::WASM2.union(WasmFeatures::EXTENDED_CONST).union(WasmFeatures::COMPONENT_MODEL);
 
 /// How often the CPU clock of the guests ticks. A guest that computes is interrupted this often, to let
 /// others on and to be charged.
@@ -17,9 +23,10 @@ const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 const STACK_KEEP_RESIDENT_BYTES: usize = 32 << 10;
 /// What the largest language runtime that is known to work needs, with room: see ARCHITECTURE.md.
-const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
-const TABLES_PER_COMPONENT_MAX: u32 = 16;
-const TABLE_ELEMENTS_MAX: usize = 60_000;
+pub(super) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
+pub(super) const MEMORIES_PER_COMPONENT_MAX: u32 = 1;
+pub(super) const TABLES_PER_COMPONENT_MAX: u32 = 16;
+pub(super) const TABLE_ELEMENTS_MAX: usize = 60_000;
 const INSTANCE_BYTES_MAX: usize = 4 << 20;
 
 /// How much of the pool is in use.
@@ -31,7 +38,7 @@ pub(crate) struct PoolUse {
 }
 
 pub(super) fn start(limits: &Calls) -> anyhow::Result<Engine> {
-    let mut pooled = config(limits);
+    let mut pooled = config(limits.backtrace_frames_max);
     pooled.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
     let engine = match Engine::new(&pooled) {
         Ok(engine) => engine,
@@ -41,33 +48,30 @@ pub(super) fn start(limits: &Calls) -> anyhow::Result<Engine> {
                 "no address space for the instance pool: calls will be several times slower; raise the \
                  process's virtual memory limit, or lower calls.concurrency_max"
             );
-            let mut on_demand = config(limits);
-            on_demand.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-            Engine::new(&on_demand)?
+            Engine::new(&config(limits.backtrace_frames_max))?
         }
     };
     tick(engine.weak())?;
     Ok(engine)
 }
 
-/// What adapters do not need is off: most security bugs of a WebAssembly engine sit in its newest parts.
-fn config(limits: &Calls) -> Config {
+/// An engine that compiles what [`start`]'s runs, and runs nothing itself: it takes no address space and no clock.
+pub(super) fn for_compiling() -> wasmtime::Result<Engine> {
+    Engine::new(&config(1))
+}
+
+fn config(backtrace_frames_max: usize) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
         .concurrency_support(false)
-        .wasm_gc(false)
-        .wasm_function_references(false)
-        .wasm_exceptions(false)
-        .wasm_memory64(false)
-        .wasm_threads(false)
-        .wasm_multi_memory(false)
-        .wasm_tail_call(false)
-        .wasm_relaxed_simd(false)
+        .wasm_features(FEATURES.complement(), false)
+        .wasm_features(FEATURES, true)
         .cranelift_nan_canonicalization(true)
         // Else debug information, which the guest brings, is read at every trap where a variable asks for it.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
-        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(limits.backtrace_frames_max));
+        .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(backtrace_frames_max))
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand);
     config
 }
 
@@ -83,7 +87,7 @@ fn pool(limits: &Calls) -> PoolingAllocationConfig {
         .total_stacks(calls)
         .total_gc_heaps(0)
         .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
-        .max_memories_per_component(1)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
         .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
         .max_component_instance_size(INSTANCE_BYTES_MAX)
         .max_core_instance_size(INSTANCE_BYTES_MAX)
