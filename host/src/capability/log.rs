@@ -22,9 +22,20 @@ fn clean(text: &str, bytes_max: usize) -> String {
             cleaned.push('…');
             break;
         }
-        cleaned.push(if character.is_control() { ' ' } else { character });
+        cleaned.push(if is_printable(character) { character } else { ' ' });
     }
     cleaned
+}
+
+/// Neither a control character, nor a line end of Unicode's own, nor one that changes the direction of what
+/// follows, by which a line can be made to read as another one (Unicode's report 36, section 2.5).
+fn is_printable(character: char) -> bool {
+    let line_end = matches!(character, '\u{2028}' | '\u{2029}');
+    let direction = matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    !(character.is_control() || line_end || direction)
 }
 
 impl log::Host for CallState {
@@ -83,5 +94,14 @@ mod tests {
         assert_eq!(clean("a\x1b[31m\nb\u{9b}c", 100), "a [31m b c");
         assert_eq!(clean("abcdef", 3), "abc…");
         assert_eq!(clean("ééé", 3), "é…");
+    }
+
+    #[test]
+    fn the_direction_of_a_line_cannot_be_turned() {
+        for turn in "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}".chars() {
+            assert_eq!(clean(&format!("paid {turn}001"), 100), "paid  001", "{}", turn.escape_unicode());
+        }
+        // Letters of a script that runs from right to left are letters.
+        assert_eq!(clean("שלום", 100), "שלום");
     }
 }
