@@ -86,7 +86,20 @@ impl Answer {
 fn strict(kind: OperationKind, body: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string(body).map_err(|error| nonsense(kind, &error.to_string()))?;
     body::check_strict(text.as_bytes()).map_err(|error| nonsense(kind, &error.to_string()))?;
-    Ok(text)
+    match has_respcode(&text) {
+        true => Err(nonsense(kind, "the key `respcode` occurs twice: it is the envelope's own")),
+        false => Ok(text),
+    }
+}
+
+/// Whether an object has the member that the envelope puts in front of it: a reader that takes the last of two
+/// would be told by the plugin whether the call has succeeded.
+fn has_respcode(object: &str) -> bool {
+    type Members = std::collections::HashMap<String, serde::de::IgnoredAny>;
+    // Most bodies do not have the word at all. One that is spelled with escapes is none of serde_json's making.
+    object.contains("\"respcode\"")
+        && serde_json::from_str::<Members>(object)
+            .is_ok_and(|members| members.contains_key("respcode"))
 }
 
 /// The plugin answered what the contract does not allow.
@@ -101,6 +114,14 @@ pub(crate) fn nonsense(kind: OperationKind, what: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plugin_does_not_write_the_envelopes_own_key() {
+        let done = |body: serde_json::Value| Answer::done(OperationKind::CreateAccount, &body);
+        assert!(done(serde_json::json!({"respcode": 999})).is_err());
+        assert!(done(serde_json::json!({"respcode": null})).is_err());
+        assert!(done(serde_json::json!({"a": {"respcode": 1}, "b": "\"respcode\":1"})).is_ok());
+    }
 
     #[test]
     fn an_answer_of_20_kib_fits_into_a_record_whatever_is_in_it() {
