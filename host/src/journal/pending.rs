@@ -37,6 +37,11 @@ fn between(after: Duration) -> Duration {
     after.clamp(POLL_AFTER_MIN, POLL_AFTER_MAX)
 }
 
+/// Why, in one line of the log, whatever a plugin has put into it.
+fn cause(error: &Error) -> Option<String> {
+    error.cause.as_ref().map(|cause| format!("{cause:#}"))
+}
+
 fn age(record: &PendingRecord) -> Duration {
     Duration::from_millis(now_ms().saturating_sub(record.began_ms))
 }
@@ -199,10 +204,12 @@ impl Journal {
                     }
                     Err(error) => {
                         wait = (wait * 2).clamp(Duration::from_secs(1), BACKOFF_MAX);
+                        let (code, cause) = (error.code.as_str(), cause(&error));
                         tracing::warn!(
                             endpoint,
                             subject,
-                            ?error,
+                            code,
+                            cause,
                             ?wait,
                             "a poll failed; it is tried again"
                         );
@@ -288,7 +295,14 @@ impl Journal {
         match concluded.await {
             // What cannot be committed now cannot be later, and what it is done to is blocked until it ends.
             Err(Attempted::Failed(error)) if too_old && is_plugins_fault(&error) => {
-                tracing::warn!(endpoint = endpoint.id(), subject, ?error, "a poll is given up");
+                let (code, cause) = (error.code.as_str(), cause(&error));
+                tracing::warn!(
+                    endpoint = endpoint.id(),
+                    subject,
+                    code,
+                    cause,
+                    "a poll is given up"
+                );
                 self.conclude(endpoint, subject, change, &record, tx, None).await
             }
             concluded => concluded,
