@@ -2,7 +2,7 @@
 
 use super::now_s;
 use crate::error::Result;
-use crate::model::{Change, Done, OperationKind, nonsense};
+use crate::model::{Change, Done, OperationKind, Requestor, ResourceIds, SeatIds, nonsense};
 use crate::store::customer::{
     AccountRecord, ID_BYTES_MAX, IdRecord, ResourceRecord, SeatRecord, UserRecord, account_key,
     id_key, resource_key, seat_key, user_key,
@@ -52,9 +52,68 @@ impl<'a> Effects<'a> {
         Ok(&mut self.ids.entry(id.to_owned()).or_default().0)
     }
 
+    /// Whether two ids are of the same account.
+    async fn is_same_account(&mut self, one: &str, other: &str) -> Result<bool> {
+        if one == other {
+            return Ok(true);
+        }
+        let one = self.id(one).await?.account.clone();
+        Ok(one.is_some() && one == self.id(other).await?.account)
+    }
+
+    /// What a plugin made must not be somebody else's already. Where an id is new, and it nearly always is, no
+    /// other record is read.
+    async fn check_owner(&mut self, change: &Change, done: &Done) -> Result<()> {
+        let kind = change.kind();
+        match (change, done) {
+            (Change::CreateAccount(_), Done::Account(ids)) => {
+                let account = &ids.provideraccountid;
+                if self.id(account).await?.account.is_none() {
+                    return Ok(());
+                }
+                let found =
+                    read::<AccountRecord>(self.store, &account_key(self.endpoint, account)).await?;
+                match found {
+                    Some((record, _)) if record.accountid != ids.accountid => {
+                        Err(taken(kind, "account", account))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            (Change::CreateUser(request), Done::User(ids)) => {
+                let user = &ids.provideruserid;
+                if self.id(user).await?.user.is_none() {
+                    return Ok(());
+                }
+                let found = read::<UserRecord>(self.store, &user_key(self.endpoint, user)).await?;
+                let owner = found.and_then(|(record, _)| record.account);
+                self.check_account(kind, "user", user, owner, request.requestor.account()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn check_account(
+        &mut self,
+        kind: OperationKind,
+        what: &str,
+        id: &str,
+        owner: Option<String>,
+        asked: Option<&str>,
+    ) -> Result<()> {
+        match (owner, asked) {
+            (Some(owner), Some(asked)) if !self.is_same_account(&owner, asked).await? => {
+                Err(taken(kind, what, id))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The records of a change that is done.
     pub(super) async fn done(&mut self, change: &Change, done: &Done) -> Result<()> {
         check_ids(change.kind(), done)?;
+        check_subject(change, done)?;
+        self.check_owner(change, done).await?;
         match (change, done) {
             (Change::CreateAccount(request), Done::Account(ids)) => {
                 let record = AccountRecord {
@@ -74,8 +133,7 @@ impl<'a> Effects<'a> {
                 self.id(&ids.accountid).await?.account = None;
             }
             (Change::CreateUser(request), Done::User(ids)) => {
-                let requestor = &request.requestor;
-                let account = requestor.provideraccountid.clone().or(requestor.accountid.clone());
+                let account = request.requestor.account().map(str::to_owned);
                 let record = UserRecord { userid: ids.userid.clone(), account };
                 let user = &ids.provideruserid;
                 self.tx.operations.push(put(user_key(self.endpoint, user), &record)?);
@@ -137,10 +195,16 @@ impl<'a> Effects<'a> {
         status: &str,
     ) -> Result<()> {
         let Change::CreateResource(request) = change else { return Ok(()) };
-        let requestor = &request.requestor;
+        let account = request.requestor.account();
+        if self.id(instance).await?.instance.is_some() {
+            let key = resource_key(self.endpoint, instance);
+            let found = read::<ResourceRecord>(self.store, &key).await?;
+            let owner = found.and_then(|(record, _)| record.account);
+            self.check_account(change.kind(), "instance", instance, owner, account).await?;
+        }
         let record = ResourceRecord {
             sku: request.parameters.sku.clone(),
-            account: requestor.provideraccountid.clone().or(requestor.accountid.clone()),
+            account: account.map(str::to_owned),
             subscriptionid: subscription.map(str::to_owned),
             license: request.parameters.license_quantity,
             status: status.to_owned(),
@@ -169,6 +233,38 @@ impl<'a> Effects<'a> {
         self.tx.operations.push(put(key, &record)?);
         Ok(())
     }
+}
+
+fn taken(kind: OperationKind, what: &str, id: &str) -> crate::error::Error {
+    nonsense(kind, &format!("the {what} `{}` belongs to another account", id.escape_debug()))
+}
+
+/// An answer has to be about what was asked for: records are changed by the ids in it.
+fn check_subject(change: &Change, done: &Done) -> Result<()> {
+    let (what, asked, answered): (_, Vec<&str>, _) = match (change, done) {
+        // Of a new account, only one id is known.
+        (Change::CreateAccount(request), Done::Account(ids)) => {
+            ("account", vec![&request.accountid], vec![&ids.accountid])
+        }
+        (_, Done::Account(ids)) => {
+            let asked = change.requestor().map(Requestor::accounts).unwrap_or_default();
+            ("account", asked, vec![&ids.accountid, &ids.provideraccountid])
+        }
+        (Change::CreateUser(_), _) | (_, Done::Created(_)) => return Ok(()),
+        (_, Done::User(ids)) => {
+            let asked = change.requestor().map(Requestor::users).unwrap_or_default();
+            ("user", asked, vec![&ids.userid, &ids.provideruserid])
+        }
+        (_, Done::Seat(SeatIds { providerinstanceid, .. }))
+        | (_, Done::Resource(ResourceIds { providerinstanceid, .. })) => {
+            ("instance", change.instance().into_iter().collect(), vec![providerinstanceid])
+        }
+    };
+    if asked.iter().any(|id| answered.iter().any(|known| known == id)) {
+        return Ok(());
+    }
+    let shown = answered.first().map(|id| id.escape_debug().to_string()).unwrap_or_default();
+    Err(nonsense(change.kind(), &format!("the {what} of the answer, `{shown}`, was not asked for")))
 }
 
 /// Ids that a plugin made up become keys here: they have to be fit for it.

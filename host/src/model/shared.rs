@@ -50,6 +50,26 @@ pub struct Requestor {
     pub other: OpenMap,
 }
 
+impl Requestor {
+    /// The account, by the provider's id where that is known.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.provideraccountid.as_deref().or(self.accountid.as_deref())
+    }
+
+    /// All ids that name the account.
+    pub(crate) fn accounts(&self) -> Vec<&str> {
+        [&self.provideraccountid, &self.accountid]
+            .into_iter()
+            .filter_map(|id| id.as_deref())
+            .collect()
+    }
+
+    /// All ids that name the user.
+    pub(crate) fn users(&self) -> Vec<&str> {
+        [&self.provideruserid, &self.userid].into_iter().filter_map(|id| id.as_deref()).collect()
+    }
+}
+
 /// Which instance is meant. (CNSP 1.0, Update resource details.)
 #[derive(Clone, ComponentType, Lift, Lower, Deserialize, ToSchema)]
 #[component(record)]
