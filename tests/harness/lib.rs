@@ -2,7 +2,8 @@
 //!
 //! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
-//! comparable, [`upstream`] plays the provider that a guest calls, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
+//! comparable, [`upstream`] plays the provider that a guest calls, [`handmade`] makes guests that no compiler makes,
+//! [`neighbour`] is who must not notice, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,8 +17,10 @@
 
 pub mod bodies;
 pub mod client;
+pub mod handmade;
 pub mod host;
 pub mod names;
+pub mod neighbour;
 pub mod powerloss;
 pub mod programs;
 pub mod raw;

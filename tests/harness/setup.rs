@@ -1,5 +1,6 @@
 //! Declared set-ups: a folder of TOML files for `cnsp apply`.
 
+use crate::handmade;
 use crate::programs::{fixture, plugins};
 use std::fmt::Write;
 use std::path::Path;
@@ -49,6 +50,15 @@ impl SetupFolder {
     /// `config = {…}`, `grants = […]`.
     pub fn fixture(self, id: &str, name: &str, more: &str) -> SetupFolder {
         let plugin = fixture(name);
+        self.text(&format!("[endpoints.{id}]\nvendor = \"acme\"\nplugin = {plugin:?}\n{more}\n"))
+    }
+
+    /// Declares an endpoint of the vendor `acme`, named after it, with a guest of `tests/fixtures/hostile`. `more`
+    /// is TOML.
+    pub fn handmade(self, name: &str, more: &str) -> SetupFolder {
+        let id = name.replace('_', "-");
+        let plugin = self.folder.path().join(name).with_extension("wasm");
+        std::fs::write(&plugin, handmade::component(name)).expect("it can be written");
         self.text(&format!("[endpoints.{id}]\nvendor = \"acme\"\nplugin = {plugin:?}\n{more}\n"))
     }
 

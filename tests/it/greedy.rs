@@ -1,15 +1,16 @@
-//! Guests that take all they can get: each is stopped at its limit, the log says at which, and the endpoint
-//! beside it notices nothing.
+//! Guests that take all they can get, or lie: each is stopped at its limit or not believed, the log says why, and
+//! the endpoint beside it notices nothing.
 
-use cnsp_tests::bodies::{account, unique};
-use cnsp_tests::check_time;
+use cnsp_tests::bodies::{self, Account, account, resource, unique};
 use cnsp_tests::client::{Answer, Client};
 use cnsp_tests::host::{Host, Options};
+use cnsp_tests::neighbour::beside;
 use cnsp_tests::programs::default_of;
 use cnsp_tests::setup::SetupFolder;
+use cnsp_tests::{check_time, eventually};
 use greedy::Habit;
-use serde_json::Value;
-use std::time::Duration;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// What a habit comes to.
 enum End {
@@ -27,6 +28,12 @@ enum End {
     GivenUp,
     /// Is for `breaker`.
     Elsewhere,
+    /// It has what it asks for, and its answer has this member.
+    Served(&'static str, u64),
+    /// It is believed once, and the next time its answer is refused; the log has these words.
+    Taken(&'static str),
+    /// It is asked again and again, and the log has these words.
+    Pending(&'static str),
 }
 
 /// A habit that is missing here does not build.
@@ -38,9 +45,10 @@ fn end(habit: Habit) -> End {
         Habit::Loop => End::Stopped("over its CPU time"),
         Habit::Recursion => End::Stopped("trapped"),
         Habit::Random => End::Stopped("asked for 1073741824 random bytes"),
-        Habit::AnswerText | Habit::AnswerList | Habit::KvHuge => {
-            End::Stopped("over its answer size")
-        }
+        Habit::AnswerText | Habit::AnswerList => End::Stopped("over its answer size"),
+        Habit::KvHuge => End::Stopped("over its argument size"),
+        Habit::Panic | Habit::Abort => End::Stopped("trapped"),
+        Habit::Clock | Habit::RandomLoop | Habit::LogLoop => End::Stopped("over its CPU time"),
         Habit::AnswerDeep => End::Nonsense("recursion limit"),
         Habit::KvKeys => End::Told(5, keys_max),
         Habit::KvBytes => End::Told(5, (default_of("kv_write_bytes_max") - 1) / value_bytes),
@@ -52,6 +60,31 @@ fn end(habit: Habit) -> End {
         Habit::PagesEndless => End::Listed(10_000),
         Habit::PagesSlow => End::GivenUp,
         Habit::Sulk => End::Elsewhere,
+        Habit::Calls => End::Served("calls", 100_000),
+        Habit::Junk => End::Served("granted", 8),
+        Habit::KvClimb => End::Served("seen", 0),
+        Habit::Static => End::Served("count", 1),
+        Habit::TrapSecond => End::Taken("trapped"),
+        Habit::TakenAccount | Habit::TakenUser | Habit::TakenInstance | Habit::TakenPending => {
+            End::Taken("belongs to another account")
+        }
+        Habit::TakenName | Habit::TakenDeletion | Habit::OtherInstance => {
+            End::Taken("was not asked for")
+        }
+        Habit::TrapPending => End::Pending("trapped"),
+        Habit::PendingForever => End::Pending(""),
+        Habit::PendingGrows => End::Pending("a token has 1 to 1024 bytes, not 4096"),
+        Habit::PendingHuge | Habit::PendingEmpty => End::Nonsense("a token has 1 to 1024 bytes"),
+        Habit::PendingNameless => End::Nonsense("a pending instance's id has 1 to 200 bytes"),
+        Habit::IdControl | Habit::IdEmpty | Habit::IdLong => {
+            End::Nonsense("an id has 1 to 200 bytes")
+        }
+        Habit::KeyTwice | Habit::KeyNamed | Habit::KeyRespcode => End::Nonsense("twice"),
+        Habit::KeyPrivate => End::Nonsense("serde_json"),
+        Habit::KeyText => End::Nonsense("a value is not JSON"),
+        Habit::QuantityNan | Habit::QuantityExponent => End::Nonsense("is not a decimal"),
+        Habit::QuantityHuge => End::Nonsense("a decimal has at most 64 characters"),
+        Habit::FailureCode => End::Nonsense("a failure's respcode is 400 to 599"),
     }
 }
 
@@ -77,11 +110,56 @@ fn start(wanted: impl Fn(&End) -> bool) -> (Host, Vec<Habit>) {
 /// Lets the endpoint do what it does.
 fn indulge(client: &Client, habit: Habit) -> Answer {
     match habit {
-        Habit::KvKeys | Habit::KvBytes | Habit::KvReads | Habit::KvLong | Habit::KvHuge => {
+        Habit::KvKeys
+        | Habit::KvBytes
+        | Habit::KvReads
+        | Habit::KvLong
+        | Habit::KvHuge
+        | Habit::Junk
+        | Habit::TrapSecond
+        | Habit::TrapPending
+        | Habit::PendingForever
+        | Habit::PendingGrows
+        | Habit::PendingHuge
+        | Habit::PendingEmpty
+        | Habit::TakenAccount
+        | Habit::TakenName
+        | Habit::IdControl
+        | Habit::IdEmpty
+        | Habit::IdLong
+        | Habit::KeyTwice
+        | Habit::KeyNamed
+        | Habit::KeyRespcode
+        | Habit::KeyPrivate
+        | Habit::KeyText
+        | Habit::FailureCode => {
             let name = unique("account");
             client.post("/account", &account(&name, "ada@example.com"))
         }
+        Habit::TakenDeletion => {
+            let account = client.new_account();
+            client.delete("/account", &bodies::requestor(&account))
+        }
+        Habit::TakenUser => {
+            let account = client.new_account();
+            let email = format!("{}@example.com", unique("user"));
+            client.post("/account/user", &bodies::user(&account, &email))
+        }
+        Habit::TakenInstance | Habit::TakenPending | Habit::PendingNameless => {
+            order(client, &client.new_account())
+        }
+        Habit::OtherInstance => {
+            let account = client.new_account();
+            order(client, &account).succeeded();
+            let instance =
+                bodies::Resource { id: "instance".to_owned(), subscription: String::new() };
+            let change = bodies::action(&account, &unique("change"), &instance, "update");
+            client.put("/resource", &change)
+        }
         Habit::PagesEmpty | Habit::PagesEndless | Habit::PagesSlow => client.get("/account"),
+        Habit::QuantityNan | Habit::QuantityHuge | Habit::QuantityExponent => {
+            client.get("/billing/instance")
+        }
         Habit::Memory
         | Habit::Loop
         | Habit::Recursion
@@ -90,22 +168,33 @@ fn indulge(client: &Client, habit: Habit) -> Answer {
         | Habit::AnswerList
         | Habit::AnswerDeep
         | Habit::KvOutside
+        | Habit::KvClimb
         | Habit::LogLines
         | Habit::LogBytes
+        | Habit::LogLoop
+        | Habit::Panic
+        | Habit::Abort
+        | Habit::Clock
+        | Habit::RandomLoop
+        | Habit::Calls
+        | Habit::Static
         | Habit::Sulk => client.get("/health"),
     }
 }
 
-/// Lets it, and looks at who is beside it, and at the endpoint itself when it does something else.
+fn order(client: &Client, account: &Account) -> Answer {
+    client.post("/resource", &resource(account, &unique("order"), "SKU", 1))
+}
+
+/// Lets it, and looks at who is beside it all the time, and at the endpoint itself when it does something else.
 fn suffer(host: &Host, habit: Habit) -> Answer {
     let client = host.marketplace();
     let greedy = client.at(&habit.name());
-    let answer = check_time(Duration::from_secs(3), || indulge(&greedy, habit));
-    check_time(Duration::from_secs(1), || {
-        client.at("sandbox").new_account();
-        greedy.get("/discovery").succeeded();
-    });
-    answer
+    beside(&client, || {
+        let answer = check_time(Duration::from_secs(3), || indulge(&greedy, habit));
+        check_time(Duration::from_secs(1), || greedy.get("/discovery").succeeded());
+        answer
+    })
 }
 
 /// The lines of the log that speak of the endpoint.
@@ -189,8 +278,8 @@ fn the_log_takes_so_much_of_a_call_and_nothing_that_moves_a_terminal() {
         }
     }
     let log = host.log();
-    let control = |c: &char| c.is_control() && *c != '\n';
-    assert_eq!(log.chars().find(control), None, "no control character");
+    let control = |c: &char| c.is_control() && *c != '\n' || matches!(c, '\u{202e}' | '\u{2028}');
+    assert_eq!(log.chars().find(control), None, "nothing that controls or turns a line");
     // A line of the log begins with its time: nobody else can begin one.
     let forged = log.lines().find(|line| line.starts_with("forged"));
     assert_eq!(forged, None);
@@ -219,4 +308,69 @@ fn a_list_that_never_ends_is_ended() {
     let partial = everyone.body()["partial"].as_array().cloned().unwrap_or_default();
     let named: Vec<&Value> = partial.iter().map(|one| &one["endpoint"]).collect();
     assert_eq!(named, endless.iter().collect::<Vec<_>>(), "{}", everyone.body()["partial"]);
+}
+
+#[test]
+fn who_asks_for_what_it_may_have_gets_it_and_no_more() {
+    let (host, habits) = start(|end| matches!(end, End::Served(..)));
+    // So that there are keys of somebody.
+    host.marketplace().at("sandbox").new_account();
+    for habit in habits {
+        let End::Served(key, number) = end(habit) else { unreachable!() };
+        // The second time as the first: an instance remembers nothing.
+        for _ in 0..2 {
+            let answer = suffer(&host, habit).succeeded();
+            assert_eq!(answer.body()[key], number, "{}: {}", habit.name(), answer.text);
+        }
+    }
+}
+
+/// What an adapter says of an id that it has given to somebody else before changes nothing of that.
+#[test]
+fn what_belongs_to_another_account_is_not_given_away() {
+    let (host, habits) = start(|end| matches!(end, End::Taken(_)));
+    for habit in habits {
+        let End::Taken(words) = end(habit) else { unreachable!() };
+        let name = habit.name();
+        if habit != Habit::OtherInstance {
+            suffer(&host, habit).succeeded();
+        }
+        let answer = suffer(&host, habit);
+        assert_eq!(answer.status, 502, "{name}: {}", answer.text);
+        let log = log_of(&host, habit);
+        assert!(log.iter().any(|line| line.contains(words)), "{name}: {words}: {log:#?}");
+    }
+}
+
+/// How often the plugin of an endpoint was called for new accounts.
+fn creates(host: &Host, endpoint: &str) -> u32 {
+    let metrics = host.operator().below("").get("/metrics").text;
+    let about = |line: &&str| {
+        line.starts_with("plugin_call_seconds_count")
+            && line.contains(&format!("endpoint=\"{endpoint}\""))
+            && line.contains("operation=\"account.create\"")
+    };
+    let counts = metrics.lines().filter(about).filter_map(|line| line.rsplit(' ').next());
+    counts.map(|count| count.parse::<u32>().unwrap()).sum()
+}
+
+#[test]
+fn work_that_is_pending_for_ever_is_asked_for_now_and_then() {
+    let (host, habits) = start(|end| matches!(end, End::Pending(_)));
+    for habit in habits {
+        let End::Pending(words) = end(habit) else { unreachable!() };
+        let name = habit.name();
+        let began = Instant::now();
+        let answer = suffer(&host, habit).succeeded();
+        assert_eq!(answer.body()["status"], json!("pending"), "{name}: {}", answer.text);
+        eventually(&format!("{name}: {words}"), Duration::from_secs(10), || {
+            let polled = creates(&host, &name) > 2;
+            let told = log_of(&host, habit).iter().any(|line| line.contains(words));
+            (told && (polled || !words.is_empty())).then_some(())
+        });
+        // Once for the caller, and at most every 100 ms, whatever the guest asks for.
+        let most = began.elapsed().as_millis() / 100 + 2;
+        let count = creates(&host, &name);
+        assert!(u128::from(count) <= most, "{name}: {count} calls, and not {most}");
+    }
 }

@@ -25,6 +25,7 @@ mod failures;
 mod fuzz;
 mod gate;
 mod greedy;
+mod hostile;
 mod idempotency;
 mod kill;
 mod limits;

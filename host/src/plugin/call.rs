@@ -173,7 +173,12 @@ impl CallState {
         } else if self.memory.exceeded {
             CallError::Limit("memory", stopped)
         } else if stopped.reason.contains("fuel allocated for hostcalls") {
-            CallError::Limit("answer size", stopped)
+            // An answer is copied when the guest has returned, an argument with the guest below it.
+            let limit = match error.is::<wasmtime::WasmBacktrace>() {
+                true => "argument size",
+                false => "answer size",
+            };
+            CallError::Limit(limit, stopped)
         } else {
             CallError::Trap(stopped)
         }
