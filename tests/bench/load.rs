@@ -4,6 +4,7 @@
 use anyhow::{Context, bail};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -86,8 +87,42 @@ pub(crate) fn run(
     thread.join().map_err(|_| anyhow::anyhow!("the load panicked"))?
 }
 
-/// Reads one answer with a length, and nothing after it.
+/// Sends one request over `connections` at a time until it is told to stop; how often. Whatever the answers are.
+pub(crate) fn flood(
+    address: SocketAddr,
+    connections: usize,
+    request: &[u8],
+    stop: &AtomicBool,
+) -> anyhow::Result<usize> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let one = async || {
+            let mut stream = TcpStream::connect(address).await?;
+            let mut buffer = Vec::with_capacity(8192);
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                stream.write_all(request).await?;
+                read_answer(&mut stream, &mut buffer).await?;
+                count += 1;
+            }
+            anyhow::Ok(count)
+        };
+        let counts = futures_util::future::try_join_all((0..connections).map(|_| one())).await?;
+        Ok(counts.into_iter().sum())
+    })
+}
+
+/// Reads one answer, which has to be a 200.
 async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<()> {
+    read_answer(stream, buffer).await?;
+    match buffer.starts_with(b"HTTP/1.1 200") {
+        true => Ok(()),
+        false => bail!("{}", String::from_utf8_lossy(buffer)),
+    }
+}
+
+/// Reads one answer with a length, and nothing after it.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<()> {
     buffer.clear();
     loop {
         if stream.read_buf(buffer).await? == 0 {
@@ -102,9 +137,6 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> anyhow::Result<
             .parse::<usize>()?;
         if buffer.len() < head + 4 + length {
             continue;
-        }
-        if !text.starts_with("HTTP/1.1 200") {
-            bail!("{}", String::from_utf8_lossy(buffer));
         }
         return Ok(());
     }

@@ -1,7 +1,9 @@
 //! The benchmarks: ratios from one run on one machine. `cargo run --release -p cnsp-tests --bin bench [NAME…]`, with the
-//! numbers of connections for `creates` where they are to be others than 1, 16 and 128.
+//! numbers of connections for `creates` where they are to be others than 1, 16 and 128, or of rounds for `hostile`
+//! (10), which runs when it is named only.
 #![allow(clippy::print_stdout, reason = "a program that prints figures")]
 
+mod hostile;
 mod load;
 mod sled_ceiling;
 
@@ -19,13 +21,17 @@ const PASSWORD: &str = "correct horse battery staple";
 fn main() -> anyhow::Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     let connections: Vec<usize> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let rounds = connections.first().copied().unwrap_or(10);
     let connections = if connections.is_empty() { vec![1, 16, 128] } else { connections };
     let wanted = |name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
     let guest = Path::new("target/plugins/sandbox.wasm");
     if !guest.exists() {
         bail!("build the guests first: make guests");
     }
-    tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
+    let hostile = names.iter().any(|name| name == "hostile");
+    // What hostile guests do is logged as errors.
+    let filter = if hostile { "off" } else { "warn" };
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         if wanted("reads") || wanted("parts") {
@@ -39,6 +45,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("leak") {
             leak(guest).await?;
+        }
+        if hostile {
+            hostile::run(guest, rounds).await?;
         }
         Ok(())
     })
