@@ -59,6 +59,7 @@ fn end(habit: Habit) -> End {
         Habit::PagesEmpty => End::Listed(0),
         Habit::PagesEndless => End::Listed(10_000),
         Habit::PagesSlow => End::GivenUp,
+        Habit::PagesFar => End::Nonsense("a `next` has at most 1024 bytes, not 1048576"),
         Habit::Sulk => End::Elsewhere,
         Habit::Calls => End::Served("calls", 100_000),
         Habit::Junk => End::Served("granted", 8),
@@ -156,7 +157,9 @@ fn indulge(client: &Client, habit: Habit) -> Answer {
             let change = bodies::action(&account, &unique("change"), &instance, "update");
             client.put("/resource", &change)
         }
-        Habit::PagesEmpty | Habit::PagesEndless | Habit::PagesSlow => client.get("/account"),
+        Habit::PagesEmpty | Habit::PagesEndless | Habit::PagesSlow | Habit::PagesFar => {
+            client.get("/account")
+        }
         Habit::QuantityNan | Habit::QuantityHuge | Habit::QuantityExponent => {
             client.get("/billing/instance")
         }

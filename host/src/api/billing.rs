@@ -2,7 +2,7 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{PAGES_BYTES_MAX, ask, in_time, json_bytes};
+use super::read::{PAGES_BYTES_MAX, ask, check_next, in_time, json_bytes};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Answer, BillingScope, OperationKind, Page, UsageFeed, Window};
@@ -169,6 +169,7 @@ async fn usage(
                 .boxed()
         })
         .await?;
+        check_next(OperationKind::Usage, feed.next.as_deref())?;
         let next = feed.next.clone();
         let complete = next.is_none() || page.limit.is_some();
         if !complete {

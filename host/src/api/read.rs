@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// The longest `next` of a page: the WIT says it to the author.
+const NEXT_BYTES_MAX: usize = 1024;
 /// The most items that one answer lists; what is beyond them is linked.
 const LIST_COUNT_MAX: usize = 10_000;
 /// The most bytes of JSON that the pages before the last may have in one answer. A single page is bounded by
@@ -70,6 +72,17 @@ pub(super) fn in_time(endpoint: &Endpoint, began: Instant) -> Result<()> {
     Err(Error::new(ErrorCode::PluginTimeout, text))
 }
 
+/// Where the next page begins goes into a header of the answer, and back into the path of a request.
+pub(super) fn check_next(kind: OperationKind, next: Option<&str>) -> Result<()> {
+    match next.map_or(0, str::len) {
+        0..=NEXT_BYTES_MAX => Ok(()),
+        length => Err(nonsense(
+            kind,
+            &format!("a `next` has at most {NEXT_BYTES_MAX} bytes, not {length}"),
+        )),
+    }
+}
+
 /// Calls the plugin for a list, page by page: for one page when `page` has a limit, else for all. All pages
 /// together have the time that one call has: a list that never ends must not hold its caller.
 pub(super) async fn ask_all<T, F>(
@@ -94,6 +107,7 @@ where
     loop {
         let part = Page { limit: page.limit, after };
         let (more, next) = ask(endpoint, kind, |adapter, store| run(adapter, store, part)).await?;
+        check_next(kind, next.as_deref())?;
         let last = next.is_none() || page.limit.is_some() || more.is_empty();
         if !last {
             bytes += json_bytes(kind, &more)?;
