@@ -13,6 +13,7 @@ mod engine;
 mod gate;
 mod worker;
 
+use self::call::Turns;
 pub(crate) use self::call::{CallError, CallState, Called, OperationContext, Stopped};
 pub(crate) use self::engine::PoolUse;
 pub(crate) use self::worker::{WorkerLimits, work};
@@ -36,6 +37,7 @@ pub(crate) struct Plugin {
     pub(crate) digest: Digest,
     pre: InstancePre<CallState>,
     indices: Indices,
+    turns: Turns,
 }
 
 /// Every plugin that is in use, and what it takes to run one.
@@ -46,6 +48,7 @@ pub(crate) struct Plugins {
     compiler: Compiler,
     component_bytes_max: usize,
     memory_bytes_max: usize,
+    turns: Turns,
     ready: Mutex<HashMap<Digest, Arc<Plugin>>>,
 }
 
@@ -69,6 +72,7 @@ impl Plugins {
             compiler,
             component_bytes_max,
             memory_bytes_max,
+            turns: Turns::new(),
             ready: Mutex::default(),
         })
     }
@@ -130,7 +134,7 @@ impl Plugins {
             "the component's imports do not have the types of cnsp:adapter@1.0.0; build it for the world `adapter` in wit/",
         )?;
         let indices = Indices::new(&pre).map_err(anyhow::Error::from).context(NOT_THE_CONTRACT)?;
-        Ok(Plugin { digest, pre, indices })
+        Ok(Plugin { digest, pre, indices, turns: self.turns.clone() })
     }
 
     /// Makes a plugin ready. Only what was checked may be: nothing looks at it again.

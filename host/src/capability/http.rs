@@ -254,6 +254,7 @@ impl Host for CallState {
         let last = self.deadline - LAST_WORD_MAX.min(scope.limits.timeout / 10);
         let until = wanted.map_or(last, |wanted| wanted.min(last));
         let (client, prepared) = self.prepare(request)?;
+        self.rest();
         let outbound = &scope.outbound;
         let exchange =
             exchange(client, outbound, prepared, scope.limits.http_body_bytes_max, effect);

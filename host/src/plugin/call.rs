@@ -1,9 +1,12 @@
 //! One call of a plugin: an instance of its own, two clocks, caps on all it can use.
 
 mod backtrace;
+mod turn;
 
 pub(crate) use self::backtrace::Stopped;
+pub(crate) use self::turn::Turns;
 
+use self::turn::Turn;
 use super::Plugin;
 use super::bindings::Exports;
 use super::engine::EPOCH_TICK;
@@ -48,6 +51,7 @@ struct CpuUse {
     ticks: u32,
     ticks_max: u32,
     exceeded: bool,
+    turn: Turn,
 }
 
 /// What a call gave back.
@@ -133,18 +137,29 @@ impl Plugin {
             log: LogUse::default(),
             deadline,
             memory: MemoryUse { bytes: 0, bytes_max: limits.memory_bytes_max, exceeded: false },
-            cpu: CpuUse { ticks: 0, ticks_max: ticks(limits.cpu), exceeded: false },
+            cpu: CpuUse {
+                ticks: 0,
+                ticks_max: ticks(limits.cpu),
+                exceeded: false,
+                turn: Turn::default(),
+            },
         };
         let mut store = wasmtime::Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(limits.answer_bytes_max);
         store.set_epoch_deadline(1);
-        // A yield at every tick lets other calls on this thread go on; after the budget, a trap.
-        store.epoch_deadline_callback(|mut context| {
+        // At every tick others on this thread go on, and this call waits for its turn; after the budget, a trap.
+        let turns = self.turns.clone();
+        store.epoch_deadline_callback(move |mut context| {
             let cpu = &mut context.data_mut().cpu;
+            cpu.turn.give_up();
             cpu.ticks += 1;
             cpu.exceeded = cpu.ticks > cpu.ticks_max;
-            Ok(if cpu.exceeded { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
+            if cpu.exceeded {
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            let next = turns.clone().next(cpu.turn.clone());
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(next)))
         });
         let answer = tokio::time::timeout_at(deadline, async {
             let instance = self.pre.instantiate_async(&mut store).await?;
@@ -164,6 +179,11 @@ fn ticks(cpu: Duration) -> u32 {
 }
 
 impl CallState {
+    /// Says that the guest is about to wait: it needs no core meanwhile.
+    pub(crate) fn rest(&self) {
+        self.cpu.turn.give_up();
+    }
+
     fn explain(&self, error: &wasmtime::Error) -> CallError {
         let stopped = Stopped::new(error);
         if error.is::<wasmtime::PoolConcurrencyLimitError>() {
@@ -220,7 +240,7 @@ impl CallState {
             log: LogUse::default(),
             deadline: Instant::now() + Duration::from_secs(1),
             memory: MemoryUse { bytes: 0, bytes_max: 0, exceeded: false },
-            cpu: CpuUse { ticks: 0, ticks_max: 0, exceeded: false },
+            cpu: CpuUse { ticks: 0, ticks_max: 0, exceeded: false, turn: Turn::default() },
         }
     }
 }
