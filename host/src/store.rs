@@ -1,4 +1,4 @@
-//! The state of the host behind four methods, and nothing else knows what is underneath.
+//! The state of the host behind five methods, and nothing else knows what is underneath.
 //!
 //! Keys are ordered bytes: a [`Space`], a [`Partition`] that follows from the endpoint, and a body that
 //! the rooms below choose. Changes are declared batches with conditions ([`Tx`]): one round trip on any
@@ -61,7 +61,8 @@ pub enum Space {
     Operation = 10,
     /// Operations whose outcome is still awaited from the provider.
     Pending = 11,
-    /// The keys of the guests.
+    /// The keys of the guests: the endpoint's id, NUL, and the guest's own name for it. The store counts them:
+    /// see [`Store::kv_use`].
     Kv = 12,
     /// The events of the commits, in commit order: see [`Store::changes`]. The store writes them; a [`Tx`]
     /// may delete old ones.
@@ -293,6 +294,21 @@ pub struct Event {
     pub value: Bytes,
 }
 
+/// What the guest of one endpoint keeps in [`Space::Kv`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KvUse {
+    /// Of its names and values together.
+    pub bytes: u64,
+    /// How many keys.
+    pub count: u64,
+}
+
+/// Whose a key of [`Space::Kv`] is, and the guest's own name for it.
+fn kv_owner(body: &[u8]) -> (&[u8], &[u8]) {
+    let mut parts = body.splitn(2, |byte| *byte == 0);
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+}
+
 /// What the host keeps. Reads only ever see what is durable; a commit is durable when it returns.
 pub trait Store: Send + Sync + 'static {
     /// The record at a key.
@@ -311,4 +327,8 @@ pub trait Store: Send + Sync + 'static {
         after: u64,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>>;
+
+    /// What the guest of an endpoint keeps, with the commits that are about to become durable. Never too much;
+    /// too little for the seconds after an opening in which older records are still being counted.
+    fn kv_use(&self, endpoint: &str) -> KvUse;
 }

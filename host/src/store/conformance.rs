@@ -33,6 +33,7 @@ enum Step {
     Get(Key),
     Scan(Range),
     Changes(Partition, u64, usize),
+    KvUse(&'static str),
     /// All at once: they may end up in one group.
     Commit(Vec<TxPlan>),
     Reopen,
@@ -46,6 +47,11 @@ fn body() -> impl Strategy<Value = Bytes> {
     // Few enough to collide, with every kind of neighbour: prefixes of each other, and the last byte.
     let letters = prop_oneof![Just(b'a'), Just(b'b'), Just(0), Just(0xff)];
     prop::collection::vec(letters, 0..3).prop_map(Bytes::from)
+}
+
+/// Those that such bodies begin with, before a NUL or the end.
+fn endpoint() -> impl Strategy<Value = &'static str> {
+    prop_oneof![Just(""), Just("a"), Just("b"), Just("aa"), Just("c")]
 }
 
 fn space() -> impl Strategy<Value = Space> {
@@ -103,6 +109,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => partition().prop_flat_map(range_in).prop_map(Step::Scan),
         2 => (partition(), 0..30_u64, 0_usize..5)
             .prop_map(|(partition, after, limit)| Step::Changes(partition, after, limit)),
+        4 => endpoint().prop_map(Step::KvUse),
         12 => prop::collection::vec(tx_plan(), 1..5).prop_map(Step::Commit),
         1 => Just(Step::Reopen),
     ]
@@ -140,6 +147,7 @@ async fn trace(steps: &[Step], open: impl Fn() -> Arc<dyn Store>) -> Vec<String>
             Step::Changes(partition, after, limit) => {
                 format!("{:?}", store.changes(*partition, *after, *limit).await)
             }
+            Step::KvUse(endpoint) => format!("{:?}", store.kv_use(endpoint)),
             Step::Commit(plans) => {
                 let mut txs = Vec::new();
                 for plan in plans {
@@ -162,7 +170,9 @@ async fn trace(steps: &[Step], open: impl Fn() -> Arc<dyn Store>) -> Vec<String>
 fn open_sled(directory: &std::path::Path) -> Arc<dyn Store> {
     let options =
         SledOptions { ballast_bytes: 0, cache_bytes: 8 << 20, ..SledOptions::new(directory) };
-    Arc::new(SledStore::open(options).unwrap())
+    let store = SledStore::open(options).unwrap();
+    store.wait_for_keys();
+    Arc::new(store)
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -1,8 +1,8 @@
 //! The model: what a store is, in the fewest words. Every engine is compared with it.
 
 use super::{
-    Condition, Event, Key, Operation, Page, Partition, Range, Space, Store, StoreError, Tx,
-    Versioned,
+    Condition, Event, Key, KvUse, Operation, Page, Partition, Range, Space, Store, StoreError, Tx,
+    Versioned, kv_owner,
 };
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, ready};
@@ -108,5 +108,18 @@ impl Store for MemoryStore {
         let event =
             |(_, found): (Bytes, Versioned)| Event { version: found.version, value: found.value };
         Box::pin(ready(Ok(page.entries.into_iter().map(event).collect())))
+    }
+
+    fn kv_use(&self, endpoint: &str) -> KvUse {
+        let state = self.state.lock().unwrap();
+        let mut found = KvUse::default();
+        for (key, versioned) in state.records.iter().filter(|(key, _)| key.space == Space::Kv) {
+            let (owner, name) = kv_owner(&key.body);
+            if owner == endpoint.as_bytes() {
+                found.bytes += (name.len() + versioned.value.len()) as u64;
+                found.count += 1;
+            }
+        }
+        found
     }
 }

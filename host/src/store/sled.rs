@@ -3,7 +3,7 @@
 //! Its `flush` does not survive a power cut, its errors leave it in between, its readers see what is not
 //! durable yet, and it is slow at saying no. So one thread of ours writes (`writer`) what another has
 //! checked (`plan`), reads undo what is not on disk (`view`), keys that are not there are not looked for
-//! (`keys`), the first error is the last (`health`), and opening puts right what is known to go wrong
+//! (`keys`), guests' keys are counted (`uses`), the first error is the last (`health`), and opening puts right what is known to go wrong
 //! (`open`). This module and its children are the only ones that name sled.
 #![expect(
     clippy::disallowed_types,
@@ -18,6 +18,7 @@ mod open;
 mod plan;
 mod queue;
 mod record;
+mod uses;
 mod view;
 mod writer;
 
@@ -30,9 +31,10 @@ use self::health::Health;
 use self::keys::Keys;
 use self::plan::Planner;
 use self::queue::{Queue, Request, Size};
+use self::uses::Uses;
 use self::view::{History, ReadError};
 use self::writer::Writer;
-use super::{Event, Key, Page, Partition, Range, Space, Store, StoreError, Tx, Versioned};
+use super::{Event, Key, KvUse, Page, Partition, Range, Space, Store, StoreError, Tx, Versioned};
 use ::sled::{Db, Tree};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -86,6 +88,7 @@ pub struct SledStore {
     db: Option<Db>,
     history: Arc<History>,
     keys: Arc<Keys>,
+    uses: Arc<Uses>,
     health: Arc<Health>,
     queue: Arc<Queue>,
     /// Until it is closed.
@@ -117,6 +120,7 @@ impl SledStore {
             File::open(files::database(&options.directory)).map_err(io("opening its file"))?;
         let (history, health) = (Arc::new(History::new()), Arc::new(Health::new()));
         let keys = Arc::new(Keys::new(FIRST_KEY_COUNT));
+        let uses = Arc::new(Uses::since(opened.version));
         let max = Size { count: options.queue_count_max.max(1), bytes: options.queue_bytes_max };
         let queue = Arc::new(Queue::new(Arc::clone(&health), max));
         let (to_writer, groups) = mpsc::sync_channel(1);
@@ -124,6 +128,7 @@ impl SledStore {
         let planner = Planner {
             tree: (*opened.db).clone(),
             keys: Arc::clone(&keys),
+            uses: Arc::clone(&uses),
             health: Arc::clone(&health),
             queue: Arc::clone(&queue),
             writer: to_writer,
@@ -142,13 +147,14 @@ impl SledStore {
         let thread = |name: &str| std::thread::Builder::new().name(name.to_owned());
         let planner = thread("store-planner").spawn(move || planner.run());
         let writer = thread("store-writer").spawn(move || writer.run());
-        let key_reader = keys.read((*opened.db).clone(), Arc::clone(&health));
+        let key_reader = keys.read((*opened.db).clone(), Arc::clone(&health), Arc::clone(&uses));
         let threads = [planner, writer, key_reader].into_iter().collect::<io::Result<Vec<_>>>();
         let threads = threads.map_err(io("starting a thread"))?;
         Ok(SledStore {
             db: Some(opened.db),
             history,
             keys,
+            uses,
             health,
             queue,
             threads: Mutex::new(threads),
@@ -270,6 +276,10 @@ impl Store for SledStore {
             };
             Ok(page.entries.into_iter().map(event).collect())
         })
+    }
+
+    fn kv_use(&self, endpoint: &str) -> KvUse {
+        self.uses.of(endpoint)
     }
 }
 

@@ -9,6 +9,8 @@
 
 use super::health::Health;
 use super::panic_text;
+use super::record;
+use super::uses::Uses;
 use ::sled::Tree;
 use fastbloom::AtomicBloomFilter;
 use std::io;
@@ -89,34 +91,48 @@ impl Keys {
         self: &Arc<Keys>,
         tree: Tree,
         health: Arc<Health>,
+        uses: Arc<Uses>,
     ) -> io::Result<JoinHandle<()>> {
         let keys = Arc::clone(self);
         std::thread::Builder::new().name("store-keys".to_owned()).spawn(move || {
-            let read = catch_unwind(AssertUnwindSafe(|| keys.add_all(&tree, &health)));
+            let read = catch_unwind(AssertUnwindSafe(|| keys.add_all(&tree, &health, &uses)));
+            uses.reading_is_over();
             let failure = match read {
                 Ok(Ok(())) => return,
                 Ok(Err(error)) => error.to_string(),
                 Err(panic) => panic_text(&*panic),
             };
             // Whoever needs the record that could not be read will meet the same error.
-            tracing::warn!(failure, "the keys were not read to the end: lookups are slower");
+            tracing::warn!(
+                failure,
+                "the keys were not read to the end: lookups are slower, and the quotas of the kv import count \
+                 only what was read"
+            );
         })
     }
 
-    /// Adds the keys that are there, and so makes it whole.
-    pub(super) fn add_all(&self, tree: &Tree, health: &Health) -> ::sled::Result<()> {
-        let mut rows = tree.iter().keys();
+    /// Adds the keys that are there, and so makes it whole. Those of guests are counted on the way.
+    pub(super) fn add_all(&self, tree: &Tree, health: &Health, uses: &Uses) -> ::sled::Result<()> {
+        let mut rows = tree.iter();
+        let mut guests = Vec::with_capacity(KEYS_PER_GO);
         let began = Instant::now();
         loop {
             let going = Instant::now();
             for _ in 0..KEYS_PER_GO {
-                let Some(key) = rows.next() else {
+                let Some(row) = rows.next() else {
+                    uses.read(&guests);
                     self.whole.store(true, Ordering::Release);
                     tracing::debug!(took = ?began.elapsed(), "the keys are known");
                     return Ok(());
                 };
-                self.add(&key?);
+                let (key, envelope) = row?;
+                self.add(&key);
+                if key.first() == Some(&record::KV_SPACE) {
+                    guests.push((key, envelope));
+                }
             }
+            uses.read(&guests);
+            guests.clear();
             if health.check().is_err() {
                 return Ok(());
             }

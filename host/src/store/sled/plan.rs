@@ -9,6 +9,7 @@ use super::health::{Health, Stage};
 use super::keys::Keys;
 use super::queue::{Next, Queue, Reply, Request, Size};
 use super::record;
+use super::uses::Uses;
 use super::view::{self, Patch, ReadError};
 use ::sled::{Batch, IVec, Tree};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +32,7 @@ pub(super) struct Group {
 pub(super) struct Planner {
     pub(super) tree: Tree,
     pub(super) keys: Arc<Keys>,
+    pub(super) uses: Arc<Uses>,
     pub(super) health: Arc<Health>,
     pub(super) queue: Arc<Queue>,
     pub(super) writer: mpsc::SyncSender<Group>,
@@ -67,7 +69,7 @@ impl Planner {
             match self.queue.next(plan.size) {
                 Next::Plan(request) => {
                     self.health.begin(Stage::Plan);
-                    plan.take(&self.tree, &self.keys, *request)?;
+                    plan.take(&self.tree, &self.keys, &self.uses, *request)?;
                     self.health.end(Stage::Plan);
                 }
                 Next::Write => {
@@ -135,8 +137,14 @@ impl Plan {
     }
 
     /// Adds a commit and what is to be answered to it. Only an engine that fails is an error.
-    fn take(&mut self, tree: &Tree, keys: &Keys, request: Request) -> ::sled::Result<()> {
-        let (answer, failure) = match self.add(tree, keys, &request.tx) {
+    fn take(
+        &mut self,
+        tree: &Tree,
+        keys: &Keys,
+        uses: &Uses,
+        request: Request,
+    ) -> ::sled::Result<()> {
+        let (answer, failure) = match self.add(tree, keys, uses, &request.tx) {
             Ok(version) => (Ok(version), None),
             Err(Refusal::Commit(error)) => (Err(error), None),
             Err(Refusal::Engine(error)) => {
@@ -149,7 +157,7 @@ impl Plan {
     }
 
     /// Adds a commit. Answers the version that it makes.
-    fn add(&mut self, tree: &Tree, keys: &Keys, tx: &Tx) -> Result<u64, Refusal> {
+    fn add(&mut self, tree: &Tree, keys: &Keys, uses: &Uses, tx: &Tx) -> Result<u64, Refusal> {
         for condition in &tx.conditions {
             if !self.holds(tree, keys, condition)? {
                 metrics::counter!("store_conflicts_total").increment(1);
@@ -185,6 +193,12 @@ impl Plan {
         for (disk_key, _) in writes.iter().filter(|(_, envelope)| envelope.is_some()) {
             keys.add(disk_key);
         }
+        let guests =
+            writes.iter().filter(|(disk_key, _)| disk_key.first() == Some(&record::KV_SPACE));
+        uses.written(guests.map(|(disk_key, after)| {
+            let before = self.overlay.get(disk_key).or_else(|| self.undo.get(disk_key));
+            (disk_key.as_slice(), before.and_then(Option::as_ref), after.as_ref())
+        }));
         self.overlay.extend(writes);
         self.version = version;
         Ok(version)

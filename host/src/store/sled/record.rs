@@ -16,6 +16,9 @@ const HEADER_BYTES: usize = 17;
 /// Where the store's own records lie: no [`Partition`] has this number, so no caller can reach them.
 const OWN_PARTITION: u16 = u16::MAX;
 
+/// The space of the guests' keys, as the first byte on disk.
+pub(super) const KV_SPACE: u8 = Space::Kv as u8;
+
 /// The key of the last version that was given out.
 pub(super) fn version_key() -> Vec<u8> {
     raw_key(Space::Meta, OWN_PARTITION, b"version")
@@ -111,6 +114,14 @@ pub(super) fn unseal(disk_key: &[u8], envelope: &[u8]) -> Option<Versioned> {
     let intact = *format == ENVELOPE_FORMAT
         && checksum(disk_key, version, value) == u64::from_be_bytes(*sum);
     intact.then(|| Versioned { version, value: Bytes::copy_from_slice(value) })
+}
+
+/// When a value was written and how long it is, without a look at its checksum. Nothing when it is not even as
+/// long as an envelope.
+pub(super) fn outline(envelope: &[u8]) -> Option<(u64, usize)> {
+    let (_, rest) = envelope.split_first()?;
+    let (version, _) = rest.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*version), envelope.len().checked_sub(HEADER_BYTES)?))
 }
 
 /// The body of a key on disk.

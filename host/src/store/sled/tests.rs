@@ -8,6 +8,15 @@ use std::path::Path;
 
 const PARTITION: Partition = Partition(3);
 
+impl SledStore {
+    /// Waits until the keys from before were read, and counted.
+    pub(in crate::store) fn wait_for_keys(&self) {
+        let reader = self.threads.lock().unwrap().pop().unwrap();
+        assert_eq!(reader.thread().name(), Some("store-keys"));
+        reader.join().unwrap();
+    }
+}
+
 fn key(body: &str) -> Key {
     Key { space: Space::Kv, partition: PARTITION, body: Bytes::copy_from_slice(body.as_bytes()) }
 }
@@ -470,7 +479,7 @@ fn no_key_that_is_there_is_said_not_to_be() {
     // Until the tree was read, every key may be there.
     assert!(bodies(0..9000).all(|body| keys.may_hold(&body)));
     bodies(3000..6000).for_each(|body| keys.add(&body));
-    keys.add_all(tree, &store.health).unwrap();
+    keys.add_all(tree, &store.health, &Uses::since(0)).unwrap();
     assert!(bodies(0..6000).all(|body| keys.may_hold(&body)));
     let wrong = bodies(6000..9000).filter(|body| keys.may_hold(body)).count();
     assert!(wrong < 300, "{wrong} of 3000 keys that are not there");
