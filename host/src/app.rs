@@ -38,16 +38,8 @@ impl App {
         let sealer = Sealer::new(blobs.state_key());
         let plugins = Arc::new(Plugins::start(&config.calls, &config.compile, blobs)?);
         let shared: Arc<dyn Store> = store.clone();
-        let queue_max = config.operations.account_queue_max;
         let egress = Egress::start(&config.egress)?;
-        let endpoints = Arc::new(Endpoints::new(
-            plugins.clone(),
-            shared.clone(),
-            egress,
-            &config.calls,
-            &config.breaker,
-            queue_max,
-        ));
+        let endpoints = Arc::new(Endpoints::new(plugins.clone(), shared.clone(), egress, &config));
         let journal = Journal::new(shared, endpoints.clone(), sealer, config.operations.clone());
         let callers = Callers::new(&config.auth)?;
         let app = Arc::new(App {

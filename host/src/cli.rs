@@ -9,6 +9,7 @@ mod plugin;
 mod serve;
 
 use crate::config::{self, Config, ConfigError, Flags};
+use crate::limits;
 use crate::server::StoreFailed;
 use crate::setup::Problem;
 use crate::store::{OpenError, StoreError};
@@ -56,6 +57,10 @@ enum Command {
     ///
     /// The output is a configuration file: change what you need and give it to `cnsp serve --config`.
     Config,
+    /// Print every limit with its default, why it is there and what is still possible inside it.
+    ///
+    /// The output is Markdown, and is in SECURITY.md too. `cnsp endpoint limits` shows what is in force for one.
+    Limits,
     #[command(hide = true)]
     CompileWorker(compile_worker::CompileWorker),
 }
@@ -65,6 +70,7 @@ enum Command {
 #[command(arg_required_else_help = true)]
 enum Endpoint {
     Failures(endpoint::Failures),
+    Limits(endpoint::Limits),
 }
 
 /// Build adapter plugins.
@@ -185,9 +191,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Apply(apply) => apply.run(),
         Command::Demo(demo) => demo.run(),
         Command::Endpoint(Endpoint::Failures(failures)) => failures.run(),
+        Command::Endpoint(Endpoint::Limits(limits)) => limits.run(),
         Command::Plugin(Plugin::Build(build)) => build.run(),
         Command::CompileWorker(worker) => worker.run(),
         Command::Config => Ok(say(config::DEFAULT)?),
+        Command::Limits => Ok(say(&limits::table())?),
     }
 }
 

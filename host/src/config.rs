@@ -9,6 +9,7 @@ mod secret;
 use self::layers::Layers;
 pub(crate) use self::layers::{ConfigError, Source};
 pub(crate) use self::secret::SecretSource;
+use crate::limits::{About, Limit};
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -86,6 +87,7 @@ pub(crate) struct Calls {
     pub(crate) timeout_ms: u64,
     pub(crate) cpu_ms: u64,
     pub(crate) memory_bytes_max: usize,
+    pub(crate) host_bytes_max: usize,
     pub(crate) component_bytes_max: usize,
     pub(crate) backtrace_frames_max: usize,
     pub(crate) answer_bytes_max: usize,
@@ -93,6 +95,7 @@ pub(crate) struct Calls {
     pub(crate) log_bytes_max: usize,
     pub(crate) http_requests_max: usize,
     pub(crate) http_body_bytes_max: usize,
+    pub(crate) http_bytes_max: usize,
     pub(crate) kv_operation_count_max: usize,
     pub(crate) kv_write_bytes_max: usize,
     pub(crate) kv_write_count_max: usize,
@@ -255,23 +258,8 @@ impl Config {
             ("auth.argon2_passes", auth.argon2_passes.into(), 1, 64),
             ("auth.argon2_lanes", auth.argon2_lanes.into(), 1, 64),
             ("calls.concurrency_max", calls.concurrency_max as u64, 1, 10_000),
-            ("calls.endpoint_concurrency_max", calls.endpoint_concurrency_max as u64, 1, 10_000),
             ("calls.wait_ms_max", calls.wait_ms_max, 0, HOUR_MS),
-            ("calls.timeout_ms", calls.timeout_ms, 1, HOUR_MS),
-            ("calls.cpu_ms", calls.cpu_ms, 1, HOUR_MS),
-            ("calls.memory_bytes_max", calls.memory_bytes_max as u64, 1 << 20, 4 * GIB),
-            ("calls.answer_bytes_max", calls.answer_bytes_max as u64, 1024, GIB),
-            ("calls.log_lines_max", calls.log_lines_max as u64, 0, 1 << 20),
-            ("calls.log_bytes_max", calls.log_bytes_max as u64, 0, GIB),
-            ("calls.http_requests_max", calls.http_requests_max as u64, 0, 10_000),
-            ("calls.http_body_bytes_max", calls.http_body_bytes_max as u64, 0, GIB),
-            ("calls.kv_operation_count_max", calls.kv_operation_count_max as u64, 0, 30_000),
-            ("calls.kv_write_bytes_max", calls.kv_write_bytes_max as u64, 0, 960 << 10),
-            ("calls.kv_write_count_max", calls.kv_write_count_max as u64, 0, 480),
             ("egress.connect_ms", self.egress.connect_ms, 1, HOUR_MS),
-            ("egress.first_byte_ms", self.egress.first_byte_ms, 1, HOUR_MS),
-            ("egress.concurrency_max", self.egress.concurrency_max as u64, 1, 10_000),
-            ("egress.requests_per_s_max", self.egress.requests_per_s_max.into(), 1, 1_000_000),
             ("breaker.failure_count", self.breaker.failure_count.into(), 1, u32::MAX.into()),
             ("breaker.pause_ms", self.breaker.pause_ms, 100, HOUR_MS),
             ("breaker.pause_ms_max", self.breaker.pause_ms_max, self.breaker.pause_ms, HOUR_MS),
@@ -291,10 +279,23 @@ impl Config {
             ("calls.backtrace_frames_max", calls.backtrace_frames_max as u64, 1, 1000),
             ("store.cache_bytes", self.store.cache_bytes, 1 << 20, 1 << 40),
         ];
-        for (key, value, min, max) in ranges {
+        let of_endpoints = Limit::ALL.map(|limit| {
+            let About { setting, range, .. } = limit.about();
+            (*setting, limit.ceiling(self), *range.start(), *range.end())
+        });
+        for (key, value, min, max) in ranges.iter().chain(&of_endpoints) {
             if value < min || value > max {
                 return Err(layers.error(key, format!("is {value}; it must be {min} to {max}")));
             }
+        }
+        // An answer comes on top of the keys that the call has read and written.
+        if calls.host_bytes_max < calls.answer_bytes_max.saturating_add(calls.kv_write_bytes_max) {
+            let least = calls.answer_bytes_max.saturating_add(calls.kv_write_bytes_max);
+            let problem = format!(
+                "is {}; it must be at least calls.answer_bytes_max and calls.kv_write_bytes_max together, {least}",
+                calls.host_bytes_max
+            );
+            return Err(layers.error("calls.host_bytes_max", problem));
         }
         let (memory, lanes) = (auth.argon2_memory_kib, auth.argon2_lanes);
         if memory < 8 * lanes {

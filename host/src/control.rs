@@ -2,11 +2,12 @@
 //!
 //! It takes `POST /apply?dry_run=true|false` with `{"directory": "/absolute"}`. Only a path travels: the host
 //! reads the folder itself, with its own environment and its own rights. And it takes
-//! `GET /failures?endpoint=ID`, which is for whoever runs the host and has no caller's password at hand.
+//! `GET /failures?endpoint=ID` and `GET /limits?endpoint=ID`, which are for whoever runs the host and has no
+//! caller's password at hand.
 
 mod client;
 
-pub(crate) use self::client::{apply, failures};
+pub(crate) use self::client::{apply, look};
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::setup::{ApplyError, Problem, Report, Setup};
@@ -38,8 +39,17 @@ const ACCEPT_RETRY_AFTER: Duration = Duration::from_millis(200);
 /// Makes the running host take over what was stored.
 type OnApplied = Arc<dyn Fn() -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
-/// The last failures of an endpoint's plugin; none where there is no such endpoint.
-type Failures = Arc<dyn Fn(&str) -> Option<Value> + Send + Sync>;
+/// What can be seen of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum View {
+    /// The last calls that its plugin failed.
+    Failures,
+    /// Its limits as they are in force.
+    Limits,
+}
+
+/// As the API answers it; none where there is no such endpoint.
+type Look = Arc<dyn Fn(View, &str) -> Option<Value> + Send + Sync>;
 
 /// The body of a request.
 #[derive(Serialize, Deserialize)]
@@ -59,7 +69,7 @@ struct ApplyQuery {
 /// The parameters of a request.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct FailuresQuery {
+struct LookQuery {
     endpoint: String,
 }
 
@@ -68,8 +78,8 @@ struct FailuresQuery {
 #[serde(rename_all = "lowercase")]
 enum Answer {
     Report(Report),
-    /// As the API lists them.
-    Failures(Value),
+    /// As the API answers it.
+    Endpoint(Value),
     Problems(Vec<Problem>),
     Error(String),
 }
@@ -91,16 +101,16 @@ pub(crate) fn serve(app: Arc<App>, blobs: Arc<Blobs>) -> anyhow::Result<Served> 
         serving: true,
     };
     let endpoints = app.endpoints.clone();
-    let failures: Failures = Arc::new(move |id| {
-        let endpoint = endpoints.get(id)?;
-        serde_json::to_value(endpoint.failed_calls()).ok()
+    let look: Look = Arc::new(move |view, id| match view {
+        View::Failures => serde_json::to_value(endpoints.get(id)?.failed_calls()).ok(),
+        View::Limits => serde_json::to_value(endpoints.get(id)?.limits()).ok(),
     });
     let on_applied: OnApplied = Arc::new(move || {
         let app = app.clone();
         Box::pin(async move { app.reload().await })
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(control.serve(setup, on_applied, failures, async { drop(stopped.await) }));
+    tokio::spawn(control.serve(setup, on_applied, look, async { drop(stopped.await) }));
     Ok(Served { _stop: stop })
 }
 
@@ -139,14 +149,15 @@ impl Control {
         self,
         setup: Setup,
         on_applied: OnApplied,
-        failures: Failures,
+        look: Look,
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let applying = Arc::new(Applying { setup, on_applied, one_at_a_time: Mutex::new(()) });
         let router = Router::new()
             .route("/apply", post(handle_apply))
             .with_state(applying)
-            .route("/failures", get(handle_failures).with_state(failures));
+            .route("/failures", get(handle_look).with_state((View::Failures, look.clone())))
+            .route("/limits", get(handle_look).with_state((View::Limits, look)));
         let own_user = rustix::process::geteuid().as_raw();
         let listener = SameUser { listener: self.listener, own_user };
         if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {
@@ -227,16 +238,16 @@ async fn handle_apply(
     }
 }
 
-async fn handle_failures(
-    State(failures): State<Failures>,
-    query: Result<Query<FailuresQuery>, axum::extract::rejection::QueryRejection>,
+async fn handle_look(
+    State((view, look)): State<(View, Look)>,
+    query: Result<Query<LookQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
-    let Ok(Query(FailuresQuery { endpoint })) = query else {
-        let text = "send GET /failures?endpoint=ID".to_owned();
+    let Ok(Query(LookQuery { endpoint })) = query else {
+        let text = "send ?endpoint=ID".to_owned();
         return answer(StatusCode::BAD_REQUEST, &Answer::Error(text));
     };
-    match failures(&endpoint) {
-        Some(listed) => answer(StatusCode::OK, &Answer::Failures(listed)),
+    match look(view, &endpoint) {
+        Some(seen) => answer(StatusCode::OK, &Answer::Endpoint(seen)),
         None => {
             let text = format!("there is no endpoint `{}`", endpoint.escape_debug());
             answer(StatusCode::NOT_FOUND, &Answer::Error(text))

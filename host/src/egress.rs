@@ -12,6 +12,7 @@ mod pace;
 
 use self::pace::Pace;
 use crate::config;
+use crate::limits::{Limit, Limits};
 use crate::store::setup::{EndpointRecord, HttpGrant, Scheme};
 use anyhow::Context;
 use hickory_resolver::TokioResolver;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-/// What all endpoints share: how names are resolved, and the defaults of the limits.
+/// What all endpoints share: how names are resolved, and how long connecting takes.
 pub(crate) struct Egress {
     resolver: TokioResolver,
     settings: config::Egress,
@@ -103,11 +104,10 @@ impl Egress {
         &self,
         record: &EndpointRecord,
         secrets: BTreeMap<String, String>,
+        limits: &Limits,
     ) -> anyhow::Result<Outbound> {
         let grants: Arc<[HttpGrant]> = record.grants.clone().into();
-        let (settings, own) = (&self.settings, &record.limits);
-        let concurrency = own.http_concurrency_max.unwrap_or(settings.concurrency_max);
-        let rate = own.http_requests_per_s_max.unwrap_or(settings.requests_per_s_max);
+        let settings = &self.settings;
         let client = match grants.is_empty() {
             true => None,
             false => {
@@ -132,9 +132,9 @@ impl Egress {
             client,
             grants,
             secrets,
-            permits: Semaphore::new(concurrency.clamp(1, settings.concurrency_max)),
-            pace: Mutex::new(Pace::new(rate.clamp(1, settings.requests_per_s_max))),
-            first_byte_max: Duration::from_millis(settings.first_byte_ms),
+            permits: Semaphore::new(limits.count(Limit::HttpConcurrency)),
+            pace: Mutex::new(Pace::new(limits.get(Limit::HttpRate))),
+            first_byte_max: limits.time(Limit::HttpFirstByte),
         })
     }
 }

@@ -9,10 +9,11 @@ pub(crate) use self::failures::FailedCalls;
 use self::breaker::{Breaker, Pass};
 use self::failures::{FailedCall, Failures};
 use crate::blobs::Digest;
-use crate::capability::{CallLimits, Scope};
-use crate::config::{self, Calls};
+use crate::capability::Scope;
+use crate::config::{self, Config};
 use crate::egress::Egress;
 use crate::error::{Error, ErrorCode, Result};
+use crate::limits::{EffectiveLimits, Limit, Limits};
 use crate::model::{Failure, OperationKind};
 use crate::plugin::bindings::Exports;
 use crate::plugin::{CallError, CallState, Called, OperationContext, Plugin, Plugins};
@@ -38,6 +39,8 @@ pub(crate) struct Endpoint {
     pub(crate) partition: Partition,
     plugin: Arc<Plugin>,
     scope: Arc<Scope>,
+    /// What the host gives at most.
+    ceilings: Limits,
     lane: Arc<Lane>,
     admission: Arc<Admission>,
     /// Starts closed with every change of the endpoint: another plugin or setting may be what mends it.
@@ -88,7 +91,7 @@ pub(crate) struct Endpoints {
     plugins: Arc<Plugins>,
     store: Arc<dyn Store>,
     egress: Egress,
-    calls: Calls,
+    ceilings: Limits,
     breaker: config::Breaker,
     admission: Arc<Admission>,
 }
@@ -98,22 +101,20 @@ impl Endpoints {
         plugins: Arc<Plugins>,
         store: Arc<dyn Store>,
         egress: Egress,
-        calls: &Calls,
-        breaker: &config::Breaker,
-        account_queue_max: usize,
+        config: &Config,
     ) -> Endpoints {
         let admission = Arc::new(Admission {
-            permits: Arc::new(Semaphore::new(calls.concurrency_max)),
-            wait_max: Duration::from_millis(calls.wait_ms_max),
-            account_queue_max,
+            permits: Arc::new(Semaphore::new(config.calls.concurrency_max)),
+            wait_max: Duration::from_millis(config.calls.wait_ms_max),
+            account_queue_max: config.operations.account_queue_max,
         });
         Endpoints {
             by_id: ArcSwap::default(),
             plugins,
             store,
             egress,
-            calls: calls.clone(),
-            breaker: breaker.clone(),
+            ceilings: Limits::ceilings(config),
+            breaker: config.breaker.clone(),
             admission,
         }
     }
@@ -161,18 +162,17 @@ impl Endpoints {
             let secret = source.read().with_context(|| format!("secret `{name}`"))?;
             secrets.insert(name.clone(), secret.to_string());
         }
-        let limits = effective(&self.calls, &record);
+        let limits = self.ceilings.narrowed(&record.limits);
         let partition = Partition::of(&record.id);
         let scope = Arc::new(Scope {
             endpoint: record.id.clone(),
             partition,
             config: record.config.clone(),
-            outbound: self.egress.outbound(&record, secrets)?,
+            outbound: self.egress.outbound(&record, secrets, &limits)?,
             store: self.store.clone(),
             limits,
         });
-        let wanted = record.limits.concurrency_max.unwrap_or(self.calls.endpoint_concurrency_max);
-        let permits_max = wanted.clamp(1, self.calls.endpoint_concurrency_max);
+        let permits_max = scope.limits.count(Limit::Concurrency);
         let lane = match known {
             Some(known) if known.lane.permits_max == permits_max => known.lane.clone(),
             _ => Arc::new(Lane {
@@ -187,6 +187,7 @@ impl Endpoints {
             partition,
             plugin,
             scope,
+            ceilings: self.ceilings.clone(),
             lane,
             admission: self.admission.clone(),
             breaker: Mutex::new(Breaker::new(self.breaker.clone())),
@@ -194,27 +195,6 @@ impl Endpoints {
             me: me.clone(),
             catalog_read: Mutex::default(),
         }))
-    }
-}
-
-/// The endpoint's own limits, never over the operator's.
-fn effective(calls: &Calls, record: &EndpointRecord) -> CallLimits {
-    let own = &record.limits;
-    let timeout_ms = own.call_timeout_ms.unwrap_or(calls.timeout_ms).min(calls.timeout_ms);
-    let cpu_ms = own.cpu_ms.unwrap_or(calls.cpu_ms).min(calls.cpu_ms);
-    let memory = own.memory_bytes_max.unwrap_or(calls.memory_bytes_max);
-    CallLimits {
-        timeout: Duration::from_millis(timeout_ms),
-        cpu: Duration::from_millis(cpu_ms),
-        memory_bytes_max: memory.min(calls.memory_bytes_max),
-        answer_bytes_max: calls.answer_bytes_max,
-        log_line_count_max: calls.log_lines_max,
-        log_bytes_max: calls.log_bytes_max,
-        http_request_count_max: calls.http_requests_max,
-        http_body_bytes_max: calls.http_body_bytes_max,
-        kv_key_count_max: calls.kv_operation_count_max,
-        kv_write_bytes_max: calls.kv_write_bytes_max,
-        kv_write_count_max: calls.kv_write_count_max,
     }
 }
 
@@ -234,9 +214,14 @@ impl Endpoint {
         read.is_some_and(|at| at.elapsed() < CATALOG_FRESH)
     }
 
+    /// Its limits as they are in force.
+    pub(crate) fn limits(&self) -> EffectiveLimits {
+        EffectiveLimits::new(&self.record.id, &self.record.limits, &self.ceilings)
+    }
+
     /// The wall clock that one call has.
     pub(crate) fn call_timeout(&self) -> Duration {
-        self.scope.limits.timeout
+        self.scope.limits.time(Limit::CallTimeout)
     }
 
     /// Calls the plugin, once there is room. What the plugin refuses is an answer; what goes wrong on the

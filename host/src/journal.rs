@@ -17,6 +17,7 @@ use self::effects::{AuditRow, Effects};
 use crate::config;
 use crate::endpoints::{Endpoint, Endpoints};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limits::fixed;
 use crate::model::{Answer, Change, Failure, OperationKind, Outcome};
 use crate::plugin::{Called, OperationContext};
 use crate::store::json::{put, read, unchanged};
@@ -41,7 +42,7 @@ use uuid::Uuid;
 const OPERATION_IDS: Uuid = Uuid::from_u128(0x1d0a_8a5c_52f0_4c7e_9b1f_3f4a_6c15_e0d2);
 /// A poll is never sooner or later than this, whatever the plugin says.
 const POLL_AFTER_MIN: Duration = Duration::from_millis(100);
-const POLL_AFTER_MAX: Duration = Duration::from_secs(3600);
+const POLL_AFTER_MAX: Duration = Duration::from_secs(fixed::POLL_AFTER_S.max as u64);
 /// How often, and how long after each other, a commit is tried for which the store had no room.
 const COMMIT_RETRIES_MAX: usize = 50;
 const COMMIT_RETRY_AFTER: Duration = Duration::from_millis(100);

@@ -19,6 +19,7 @@ pub(crate) mod egress;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod journal;
+pub(crate) mod limits;
 #[doc(hidden)]
 pub mod measure;
 pub(crate) mod model;

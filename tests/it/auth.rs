@@ -32,8 +32,11 @@ pub(crate) const OPEN_ROUTES: [(&str, &str); 3] =
     [("get", "/healthz"), ("get", "/readyz"), ("get", "/openapi.json")];
 
 /// Routes that are not CNSP's and need a caller.
-pub(crate) const OTHER_ROUTES: [(&str, &str); 2] =
-    [("get", "/metrics"), ("get", "/endpoints/{endpoint}/failures")];
+pub(crate) const OTHER_ROUTES: [(&str, &str); 3] = [
+    ("get", "/metrics"),
+    ("get", "/endpoints/{endpoint}/failures"),
+    ("get", "/endpoints/{endpoint}/limits"),
+];
 
 fn call(client: &Client, method: &str, path: &str) -> Answer {
     let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes()).unwrap();

@@ -198,7 +198,7 @@ fn an_endpoint_sends_no_faster_than_its_rate() {
 fn an_endpoint_has_so_many_requests_under_way() {
     let upstream = Upstream::start();
     let more = format!(
-        "grants = [{}]\nlimits = {{ http_concurrency_max = 1, call_timeout_ms = 1000 }}",
+        "grants = [{}]\nlimits = {{ http_concurrency_max = 1, call_timeout_ms = 3000 }}",
         upstream.grant()
     );
     let host = start(Options::default(), &more);

@@ -2,7 +2,7 @@
 
 use cnsp_tests::host::{Host, Options};
 use cnsp_tests::setup::SetupFolder;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const PASSWORD: &str = "a password for tests";
 
@@ -123,4 +123,42 @@ fn the_command_shows_them_to_whoever_runs_the_host() {
     assert_eq!(listed, host.operator().below("").get("/endpoints/random/failures").json);
     let (code, _, told) = run(&["nowhere"]);
     assert_eq!((code, told.as_str()), (Some(1), "cnsp: there is no endpoint `nowhere`\n"));
+}
+
+#[test]
+fn the_limits_in_force_are_shown_by_the_api_and_the_command() {
+    let host = Options::default().set("calls.cpu_ms", 1500).start();
+    let own = [("cpu_ms", 70), ("kv_write_count_max", 3)];
+    let setup = SetupFolder::default()
+        .vendor("globex")
+        .caller("globex-admin", "vendor", PASSWORD, "vendor = \"globex\"")
+        .caller("auditor", "auditor", PASSWORD, "endpoints = [\"*\"]")
+        .endpoint("narrow", "acme", &[], &own);
+    host.apply_right(setup.path());
+    let path = "/endpoints/narrow/limits";
+    let listed = host.vendor().below("").get(path).json;
+    let limits = listed["limits"].as_array().unwrap();
+    let one = |name: &str| limits.iter().find(|limit| limit["name"] == name).unwrap().clone();
+    let expected = json!({
+        "name": "cpu_ms", "value": 70, "unit": "ms", "own": true, "max": 1500, "setting": "calls.cpu_ms"
+    });
+    assert_eq!(one("cpu_ms"), expected);
+    assert_eq!(one("kv_write_count_max")["value"], 3);
+    let of_host = one("answer_bytes_max");
+    assert_eq!((&of_host["value"], &of_host["own"]), (&of_host["max"], &json!(false)));
+    // The host's own setting is the most that a set-up can say.
+    let over = SetupFolder::default().endpoint("narrow", "acme", &[], &[("cpu_ms", 1501)]);
+    let refused = String::from_utf8(host.apply(over.path(), &[]).stderr).unwrap();
+    assert!(
+        refused.contains("the host gives at most 1500 (its setting calls.cpu_ms)"),
+        "{refused}"
+    );
+    let mut command = cnsp_tests::programs::command(&[]);
+    command.args(["endpoint", "limits", "narrow", "--json", "--data"]).arg(host.data());
+    let output = command.output().expect("it can be started");
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap(), listed);
+    for client in [host.marketplace(), host.client("auditor", PASSWORD)] {
+        client.below("").get(path).refused(403, "FORBIDDEN");
+    }
+    host.client("globex-admin", PASSWORD).below("").get(path).refused(404, "NOT_FOUND");
 }

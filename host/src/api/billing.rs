@@ -5,6 +5,7 @@ use super::openapi::{params, schemas};
 use super::read::{PAGES_BYTES_MAX, ask, check_next, in_time, json_bytes};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
+use crate::limits::fixed;
 use crate::model::{Answer, BillingScope, OperationKind, Page, UsageFeed, Window};
 use crate::store::customer::IdRecord;
 use axum::body::Body;
@@ -15,10 +16,8 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use std::time::Instant;
 
-/// The most pages that one answer is put together from.
-const PAGE_COUNT_MAX: usize = 1000;
-/// The most records of one answer.
-const RECORD_COUNT_MAX: usize = 50_000;
+const PAGE_COUNT_MAX: usize = fixed::PAGE_COUNT.max;
+const RECORD_COUNT_MAX: usize = fixed::BILL_RECORDS.max;
 
 /// Usage feed of an account, a subscription or an instance
 ///

@@ -1,10 +1,11 @@
-//! What is asked for beside CNSP: liveness, readiness and metrics, and how plugins fail.
+//! What is asked for beside CNSP: liveness, readiness and metrics, how plugins fail, and what they may take.
 
 use super::call::Call;
 use super::openapi::schemas;
 use crate::app::App;
-use crate::endpoints::FailedCalls;
+use crate::endpoints::{Endpoint, FailedCalls};
 use crate::error::{Error, ErrorCode};
+use crate::limits::EffectiveLimits;
 use crate::store::setup::Role;
 use axum::body::Body;
 use axum::extract::State;
@@ -20,6 +21,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(readyz))
         .routes(routes!(metrics))
         .routes(routes!(list_failures))
+        .routes(routes!(list_limits))
 }
 
 /// Whether the process is alive
@@ -131,17 +133,58 @@ async fn metrics(call: Call) -> Response<Body> {
     )
 )]
 async fn list_failures(call: Call) -> Response<Body> {
-    let listed = || {
-        if !matches!(call.caller.role, Role::Operator | Role::Vendor) {
-            let text = "The failures of a plugin are for operators and the endpoint's vendor.";
-            return Err(Error::new(ErrorCode::Forbidden, text));
-        }
-        let Some(endpoint) = call.named()? else {
-            return Err(Error::invalid("The path names no endpoint."));
-        };
-        serde_json::to_vec(&endpoint.failed_calls()).map_err(Error::internal)
-    };
-    match listed() {
+    let listed = for_operator_and_vendor(&call, "The failures of a plugin")
+        .and_then(|endpoint| serde_json::to_vec(&endpoint.failed_calls()).map_err(Error::internal));
+    answer(&call, listed)
+}
+
+/// The limits of an endpoint
+///
+/// For the role operator, and for vendors at their own endpoints: what is in force, which is the endpoint's own
+/// where its set-up says less than the host gives.
+#[utoipa::path(
+    get,
+    path = "/endpoints/{endpoint}/limits",
+    tag = "operator",
+    params(("endpoint" = String, Path, description = "The id of an endpoint.", example = "acme")),
+    responses(
+        (
+            status = 200,
+            description = "All limits.",
+            body = EffectiveLimits,
+            example = json!({
+                "endpoint": "acme",
+                "limits": [{
+                    "name": "cpu_ms",
+                    "value": 500,
+                    "unit": "ms",
+                    "own": true,
+                    "max": 2000,
+                    "setting": "calls.cpu_ms"
+                }]
+            })
+        ),
+        (status = 403, description = "You are neither an operator nor a vendor.", body = schemas::RefusalAnswer),
+        (status = 404, description = "There is no such endpoint that you may use.", body = schemas::RefusalAnswer)
+    )
+)]
+async fn list_limits(call: Call) -> Response<Body> {
+    let listed = for_operator_and_vendor(&call, "The limits of a plugin")
+        .and_then(|endpoint| serde_json::to_vec(&endpoint.limits()).map_err(Error::internal));
+    answer(&call, listed)
+}
+
+/// The endpoint of the path, for those who run it or sell through it.
+fn for_operator_and_vendor(call: &Call, what: &str) -> Result<Arc<Endpoint>, Error> {
+    if !matches!(call.caller.role, Role::Operator | Role::Vendor) {
+        let text = format!("{what} are for operators and the endpoint's vendor.");
+        return Err(Error::new(ErrorCode::Forbidden, text));
+    }
+    call.named()?.ok_or_else(|| Error::invalid("The path names no endpoint."))
+}
+
+fn answer(call: &Call, body: Result<Vec<u8>, Error>) -> Response<Body> {
+    match body {
         Ok(body) => {
             let mut response = Response::new(Body::from(body));
             let headers = response.headers_mut();

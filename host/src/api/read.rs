@@ -4,6 +4,7 @@ use super::call::{Call, Stop};
 use super::envelope;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
+use crate::limits::fixed;
 use crate::model::{Answer, Failure, OperationKind, Page, nonsense};
 use crate::plugin::{CallState, bindings::Exports};
 use crate::store::customer::{IdRecord, id_key};
@@ -15,13 +16,9 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The longest `next` of a page: the WIT says it to the author.
-const NEXT_BYTES_MAX: usize = 1024;
-/// The most items that one answer lists; what is beyond them is linked.
-const LIST_COUNT_MAX: usize = 10_000;
-/// The most bytes of JSON that the pages before the last may have in one answer. A single page is bounded by
-/// what one call may answer.
-pub(super) const PAGES_BYTES_MAX: usize = 32 << 20;
+const NEXT_BYTES_MAX: usize = fixed::NEXT_BYTES.max;
+const LIST_COUNT_MAX: usize = fixed::LIST_ITEMS.max;
+pub(super) const PAGES_BYTES_MAX: usize = fixed::PAGES_BYTES.max;
 /// The most that `?limit=` may ask for.
 const LIMIT_MAX: u32 = 1000;
 

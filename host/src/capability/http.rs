@@ -4,6 +4,7 @@
 //! them to; and they are taken out of what comes back.
 
 use crate::egress::{Denied, Outbound};
+use crate::limits::{Limit, fixed};
 use crate::plugin::CallState;
 use crate::plugin::bindings::cnsp::adapter::http::{
     Credential, Header, Host, HttpError, Request, Response,
@@ -16,8 +17,7 @@ use reqwest::{Client, Method, StatusCode, Url};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The most headers that a request or a response may have.
-const HEADER_COUNT_MAX: usize = 100;
+const HEADER_COUNT_MAX: usize = fixed::HTTP_HEADERS.max;
 /// What a call keeps of its time, after a provider that did not answer, to say so. A tenth of it at most.
 const LAST_WORD_MAX: Duration = Duration::from_millis(500);
 /// Headers that frame the message or belong to one hop: they are the host's to set.
@@ -39,6 +39,14 @@ const OWN_HEADERS: [&str; 11] = [
 #[derive(Default)]
 pub(crate) struct HttpUse {
     requests: usize,
+    /// Of all bodies, sent and received.
+    bytes: usize,
+}
+
+/// What one response's body may have, and why no more.
+struct Room {
+    bytes: usize,
+    why: &'static str,
 }
 
 /// A provider that says how long to wait says it in seconds or as a date (RFC 9110, 10.2.3); a date is rare,
@@ -78,6 +86,38 @@ fn reveal(outbound: &Outbound, grants: &[&HttpGrant], text: &str) -> Result<Stri
 }
 
 impl CallState {
+    /// What there is room for in a response, beside a request's body of so many bytes.
+    fn room(&self, sent: usize) -> Result<Room, HttpError> {
+        let limits = &self.scope.limits;
+        let of = |limit, taken: usize, why| {
+            let left =
+                limits.count(limit).checked_sub(taken).and_then(|left| left.checked_sub(sent));
+            left.map(|bytes| Room { bytes, why }).ok_or_else(|| {
+                failed(4, format!("there is no room for a request body of {sent} bytes: {why}"))
+            })
+        };
+        let total = of(
+            Limit::HttpBytes,
+            self.http.bytes,
+            "since all bodies of a call have a limit together (http_bytes_max)",
+        )?;
+        let held = of(
+            Limit::HostMemory,
+            self.kv.held(),
+            "since all that the host holds for a call has a limit (host_bytes_max)",
+        )?;
+        let one = Room {
+            bytes: limits.count(Limit::HttpBodyBytes),
+            why: "which is the most for one (http_body_bytes_max)",
+        };
+        Ok([total, held].into_iter().fold(
+            one,
+            |least, room| {
+                if room.bytes < least.bytes { room } else { least }
+            },
+        ))
+    }
+
     fn prepare(&self, request: Request) -> Result<(&Client, reqwest::Request), HttpError> {
         let url =
             Url::parse(&request.url).map_err(|e| failed(5, format!("`{}`: {e}", request.url)))?;
@@ -100,8 +140,8 @@ impl CallState {
             return Err(failed(4, format!("a request has at most {HEADER_COUNT_MAX} headers")));
         }
         let limits = &self.scope.limits;
-        if request.body.len() > limits.http_body_bytes_max {
-            let max = limits.http_body_bytes_max;
+        if request.body.len() > limits.count(Limit::HttpBodyBytes) {
+            let max = limits.count(Limit::HttpBodyBytes);
             return Err(failed(4, format!("a request body has at most {max} bytes")));
         }
         let mut prepared = reqwest::Request::new(method, url);
@@ -147,6 +187,9 @@ fn wanted_pause(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     Some(seconds.map_or(RETRY_AFTER_DATE, Duration::from_secs))
 }
 
+/// What stands in the place of a secret. Shorter than any that is taken out.
+const REDACTED: &[u8] = b"***";
+
 /// Takes the endpoint's secrets out of what a provider has sent back: one that echoes its requests must not
 /// tell the guest what it may not see.
 fn redact(outbound: &Outbound, response: &mut Response) {
@@ -157,20 +200,26 @@ fn redact(outbound: &Outbound, response: &mut Response) {
                     header.value = header.value.replace(&form, "***");
                 }
             }
-            let mut rest = response.body.as_slice();
-            let mut clean: Option<Vec<u8>> = None;
-            while let Some(at) = memchr::memmem::find(rest, form.as_bytes()) {
-                let (before, after) = rest.split_at(at);
-                let clean = clean.get_or_insert_default();
-                clean.extend_from_slice(before);
-                clean.extend_from_slice(b"***");
-                rest = after.get(form.len()..).unwrap_or_default();
-            }
-            if let Some(mut clean) = clean {
-                clean.extend_from_slice(rest);
-                response.body = clean;
-            }
+            remove(form.as_bytes(), &mut response.body);
         }
+    }
+}
+
+/// In place: a body may be as large as the host lets it be.
+fn remove(secret: &[u8], body: &mut Vec<u8>) {
+    let (mut read, mut written) = (0, 0);
+    while let Some(at) = body.get(read..).and_then(|rest| memchr::memmem::find(rest, secret)) {
+        body.copy_within(read..read + at, written);
+        written += at;
+        if let Some(place) = body.get_mut(written..written + REDACTED.len()) {
+            place.copy_from_slice(REDACTED);
+        }
+        written += REDACTED.len();
+        read += at + secret.len();
+    }
+    if read > 0 {
+        body.copy_within(read.., written);
+        body.truncate(written + body.len() - read);
     }
 }
 
@@ -186,8 +235,9 @@ async fn exchange(
     client: &Client,
     outbound: &Outbound,
     request: reqwest::Request,
-    body_bytes_max: usize,
+    room: Room,
     effect: bool,
+    received: &mut usize,
 ) -> Result<Response, HttpError> {
     let url = request.url().clone();
     let _turn = outbound.turn(&url).await?;
@@ -229,8 +279,10 @@ async fn exchange(
     let headers = headers.collect();
     let mut body = Vec::new();
     while let Some(chunk) = answer.chunk().await.map_err(not_reached)? {
-        if body.len() + chunk.len() > body_bytes_max {
-            let message = format!("the response body has more than {body_bytes_max} bytes");
+        *received += chunk.len();
+        if *received > room.bytes {
+            let Room { bytes, why } = room;
+            let message = format!("the response body has more than {bytes} bytes, {why}");
             return Err(HttpError { code: 4, message, outcome_unknown: effect });
         }
         body.extend_from_slice(&chunk);
@@ -244,24 +296,27 @@ impl Host for CallState {
     async fn send(&mut self, request: Request) -> Result<Response, HttpError> {
         let scope = self.scope.clone();
         self.http.requests += 1;
-        let requests_max = scope.limits.http_request_count_max;
+        let requests_max = scope.limits.count(Limit::HttpRequests);
         if self.http.requests > requests_max {
             return Err(failed(7, format!("one call may send {requests_max} requests")));
         }
         let quiet = matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         let effect = request.effect.unwrap_or(!quiet);
         let wanted = request.timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms.into()));
-        let last = self.deadline - LAST_WORD_MAX.min(scope.limits.timeout / 10);
+        let last = self.deadline - LAST_WORD_MAX.min(scope.limits.time(Limit::CallTimeout) / 10);
         let until = wanted.map_or(last, |wanted| wanted.min(last));
+        let sent = request.body.len();
+        let room = self.room(sent)?;
         let (client, prepared) = self.prepare(request)?;
         self.rest();
         let outbound = &scope.outbound;
-        let exchange =
-            exchange(client, outbound, prepared, scope.limits.http_body_bytes_max, effect);
+        let mut received = 0;
+        let exchange = exchange(client, outbound, prepared, room, effect, &mut received);
         let answer = tokio::time::timeout_at(until, exchange).await.unwrap_or_else(|_| {
             let message = "the provider did not answer in time".to_owned();
             Err(HttpError { code: 3, message, outcome_unknown: effect })
         });
+        self.http.bytes = self.http.bytes.saturating_add(sent).saturating_add(received);
         outbound.count(match &answer {
             Ok(_) => "answered",
             Err(HttpError { code: 1 | 8, .. }) => "denied",
@@ -275,6 +330,16 @@ impl Host for CallState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_secret_is_removed_wherever_it_is(parts in proptest::collection::vec("[abs]{0,5}", 1..8)) {
+            let mut body = parts.join("secret").into_bytes();
+            let expected = String::from_utf8(body.clone()).unwrap().replace("secret", "***");
+            remove(b"secret", &mut body);
+            proptest::prop_assert_eq!(String::from_utf8(body).unwrap(), expected);
+        }
+    }
 
     #[test]
     fn a_pause_is_for_those_who_are_busy() {

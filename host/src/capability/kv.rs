@@ -4,7 +4,7 @@
 //! become the conditions and operations of one commit ([`Kv::into_effects`]), so that operations are
 //! serializable: what an operation has read is still true when its writes appear.
 
-use super::CallLimits;
+use crate::limits::{Limit, Limits, fixed};
 use crate::plugin::CallState;
 use crate::plugin::bindings::cnsp::adapter::kv::{Entry, Host, KvError};
 use crate::store::{Condition, Key, Operation, Partition, Range, Space, StoreError, Versioned};
@@ -13,12 +13,8 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::ops::Bound;
 
-/// The longest key a guest may use, in bytes.
-const KEY_BYTES_MAX: usize = 256;
-/// The longest value a guest may keep, in bytes. Room for the record's own frame stays below the store's.
-const VALUE_BYTES_MAX: usize = 24 << 10;
-/// The most entries that one `list` returns.
-const LIST_COUNT_MAX: u32 = 1000;
+const KEY_BYTES_MAX: usize = fixed::KV_KEY_BYTES.max;
+const VALUE_BYTES_MAX: usize = fixed::KV_VALUE_BYTES.max;
 
 /// What a call has read and wants written.
 pub(crate) struct Kv {
@@ -28,8 +24,13 @@ pub(crate) struct Kv {
     ranges: Vec<(Range, u64)>,
     writes: BTreeMap<String, Option<Vec<u8>>>,
     write_bytes: usize,
+    /// What the host remembers of the call's reads.
+    read_bytes: usize,
     touched: usize,
 }
+
+/// What remembering one read costs beside its key.
+const READ_OVERHEAD_BYTES: usize = 64;
 
 fn key(endpoint: &str, partition: Partition, key: &str) -> Key {
     Key::new(Space::Kv, partition, &[endpoint, key])
@@ -52,6 +53,7 @@ impl Kv {
             ranges: Vec::new(),
             writes: BTreeMap::new(),
             write_bytes: 0,
+            read_bytes: 0,
             touched: 0,
         }
     }
@@ -91,11 +93,28 @@ impl Kv {
         Ok(())
     }
 
+    /// What the host holds for the call here, until it commits.
+    pub(super) fn held(&self) -> usize {
+        self.write_bytes.saturating_add(self.read_bytes)
+    }
+
+    /// Remembers no more than what leaves room for an answer.
+    fn hold(&mut self, key_bytes: usize, limits: &Limits) -> Result<(), KvError> {
+        self.read_bytes = self.read_bytes.saturating_add(key_bytes + READ_OVERHEAD_BYTES);
+        let (max, answer) = (limits.count(Limit::HostMemory), limits.count(Limit::AnswerBytes));
+        if self.held() > max.saturating_sub(answer) {
+            let text = "what the host holds for one call has a limit (host_bytes_max), and the keys that this one \
+                        has read and written have reached it; read fewer";
+            return Err(refused(5, text));
+        }
+        Ok(())
+    }
+
     fn write(
         &mut self,
         key: String,
         value: Option<Vec<u8>>,
-        limits: &CallLimits,
+        limits: &Limits,
     ) -> Result<(), KvError> {
         if !self.in_operation {
             return Err(refused(
@@ -107,12 +126,12 @@ impl Kv {
             |key: &str, value: &Option<Vec<u8>>| key.len() + value.as_ref().map_or(0, Vec::len);
         let before = self.writes.get(&key).map_or(0, |value| size(&key, value));
         let bytes = (self.write_bytes - before).saturating_add(size(&key, &value));
-        if bytes > limits.kv_write_bytes_max {
-            let max = limits.kv_write_bytes_max;
+        if bytes > limits.count(Limit::KvWriteBytes) {
+            let max = limits.count(Limit::KvWriteBytes);
             return Err(refused(5, format!("one call may write {max} bytes of keys and values")));
         }
-        if before == 0 && self.writes.len() == limits.kv_write_count_max {
-            let max = limits.kv_write_count_max;
+        if before == 0 && self.writes.len() == limits.count(Limit::KvWriteCount) {
+            let max = limits.count(Limit::KvWriteCount);
             return Err(refused(5, format!("one call may write {max} keys")));
         }
         self.write_bytes = bytes;
@@ -150,7 +169,10 @@ impl CallState {
         let found = self.scope.store.get(&key).await.map_err(unreachable_now)?;
         if self.kv.in_operation {
             let version = found.as_ref().map(|found| found.version);
-            self.kv.reads.entry(key).or_insert(version);
+            if !self.kv.reads.contains_key(&key) {
+                self.kv.hold(key.body.len(), &self.scope.limits)?;
+                self.kv.reads.insert(key, version);
+            }
         }
         Ok(found)
     }
@@ -159,7 +181,7 @@ impl CallState {
 impl Host for CallState {
     async fn get(&mut self, key: String) -> Result<Option<Entry>, KvError> {
         check_key(&key)?;
-        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        self.kv.touch(1, self.scope.limits.count(Limit::KvOperations))?;
         if let Some(written) = self.kv.writes.get(&key) {
             return Ok(written.clone().map(|value| Entry { key, value, version: 0 }));
         }
@@ -170,13 +192,13 @@ impl Host for CallState {
     async fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), KvError> {
         check_key(&key)?;
         check_value(&value)?;
-        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        self.kv.touch(1, self.scope.limits.count(Limit::KvOperations))?;
         self.kv.write(key, Some(value), &self.scope.limits)
     }
 
     async fn delete(&mut self, key: String) -> Result<(), KvError> {
         check_key(&key)?;
-        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        self.kv.touch(1, self.scope.limits.count(Limit::KvOperations))?;
         self.kv.write(key, None, &self.scope.limits)
     }
 
@@ -191,7 +213,7 @@ impl Host for CallState {
         {
             return Err(refused(1, format!("a prefix or a key has at most {KEY_BYTES_MAX} bytes")));
         }
-        let limit = limit.clamp(1, LIST_COUNT_MAX) as usize;
+        let limit = (limit as usize).clamp(1, fixed::KV_LIST_ENTRIES.max);
         let endpoint = self.scope.endpoint.clone();
         let stored_prefix = key(&endpoint, self.scope.partition, &prefix).body;
         let name_at = endpoint.len() + 1;
@@ -207,8 +229,11 @@ impl Host for CallState {
             };
             let page = self.scope.store.scan(&range).await.map_err(unreachable_now)?;
             // What is scanned counts, not what is returned: the commit scans it all again.
-            self.kv.touch(page.entries.len().max(1), self.scope.limits.kv_key_count_max)?;
+            self.kv
+                .touch(page.entries.len().max(1), self.scope.limits.count(Limit::KvOperations))?;
             if self.kv.in_operation {
+                let after = range.after.as_ref().map_or(0, Bytes::len);
+                self.kv.hold(range.prefix.len() + after, &self.scope.limits)?;
                 self.kv.ranges.push((range, page.fingerprint()));
             }
             // The page reaches to its last key, or to the end of the prefix; own writes up to there join in.
@@ -255,7 +280,7 @@ impl Host for CallState {
     ) -> Result<bool, KvError> {
         check_key(&key)?;
         check_value(&value)?;
-        self.kv.touch(1, self.scope.limits.kv_key_count_max)?;
+        self.kv.touch(1, self.scope.limits.count(Limit::KvOperations))?;
         let now = match self.kv.writes.get(&key) {
             Some(written) => written.as_ref().map(|_| 0),
             None => self.read(&key).await?.map(|found| found.version),

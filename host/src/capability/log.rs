@@ -1,10 +1,10 @@
 //! The import `log`: the plugin's own log, within bounds and without control characters.
 
+use crate::limits::{Limit, fixed};
 use crate::plugin::CallState;
 use crate::plugin::bindings::cnsp::adapter::log::{self, Level};
 
-/// The longest message, and the longest list of fields, in bytes.
-const LINE_BYTES_MAX: usize = 4 << 10;
+const LINE_BYTES_MAX: usize = fixed::LOG_LINE_BYTES.max;
 
 /// What a call has logged so far.
 #[derive(Default)]
@@ -42,9 +42,9 @@ impl log::Host for CallState {
     fn write(&mut self, level: Level, message: String, fields: Vec<(String, String)>) {
         let limits = &self.scope.limits;
         let endpoint = self.scope.endpoint.as_str();
-        let rest = limits.log_bytes_max.saturating_sub(self.log.bytes);
+        let rest = limits.count(Limit::LogBytes).saturating_sub(self.log.bytes);
         self.log.lines += 1;
-        if self.log.lines > limits.log_line_count_max || rest == 0 {
+        if self.log.lines > limits.count(Limit::LogLines) || rest == 0 {
             if !self.log.dropped {
                 tracing::warn!(target: "plugin", endpoint, "further lines of this call are dropped");
             }

@@ -1,10 +1,10 @@
 //! The imports of `wasi:random`. What may be predictable is as unpredictable as the rest.
 
+use crate::limits::fixed;
 use crate::plugin::CallState;
 use crate::plugin::bindings::wasi::random::{insecure, insecure_seed, random};
 
-/// The most bytes that one request for randomness may ask for.
-const RANDOM_BYTES_MAX: u64 = 64 << 10;
+const RANDOM_BYTES_MAX: u64 = fixed::RANDOM_BYTES.max as u64;
 
 impl random::Host for CallState {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {

@@ -4,10 +4,9 @@ use super::local::Local;
 use super::{Failure, Settings, describe, note, runtime, say, serve, start_log};
 use crate::callers;
 use crate::config::Config;
+use crate::limits::OwnLimits;
 use crate::setup::{ApplyError, Declaration, Declared, DeclaredCaller, DeclaredEndpoint, Password};
-use crate::store::setup::{
-    EndpointAccess, EndpointLimits, EndpointRecord, Mode, Records, Role, VendorRecord,
-};
+use crate::store::setup::{EndpointAccess, EndpointRecord, Mode, Records, Role, VendorRecord};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -172,7 +171,7 @@ fn declare(credentials: &Credentials, plugin: &Path) -> anyhow::Result<Declarati
         secrets: Default::default(),
         grants: Vec::new(),
         ca_pem: None,
-        limits: EndpointLimits::default(),
+        limits: OwnLimits::default(),
     };
     let plugin = std::path::absolute(plugin).context("the plugin's path cannot be used")?;
     let endpoint = DeclaredEndpoint { record, plugin };

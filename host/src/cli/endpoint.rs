@@ -1,7 +1,7 @@
 //! `cnsp endpoint`.
 
 use super::{Failure, Settings, runtime, say};
-use crate::control;
+use crate::control::{self, View};
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::Value;
@@ -26,17 +26,63 @@ pub(super) struct Failures {
 
 impl Failures {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let config = self.settings.load(None)?;
-        let asked = control::failures(&config.data, &self.endpoint);
-        let Some(listed) = runtime()?.block_on(asked)? else {
-            let data = config.data.display();
-            return Err(anyhow!("no host runs on the data folder {data}").into());
-        };
+        let listed = look(self.settings, View::Failures, &self.endpoint)?;
         match self.json {
             true => Ok(say(&format!("{listed}\n"))?),
             false => Ok(say(&for_people(&listed))?),
         }
     }
+}
+
+/// Show the limits of an endpoint as they are in force.
+///
+/// An endpoint has what the host gives to all, or less where its set-up says so under `limits`, by these names.
+/// `cnsp limits` says why each is there.
+#[derive(Args)]
+#[command(after_help = "Example:\n  cnsp endpoint limits acme --data /var/lib/cnsp")]
+pub(super) struct Limits {
+    /// The endpoint's id
+    #[arg(value_name = "ID")]
+    endpoint: String,
+    /// Print what GET /endpoints/ID/limits answers
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Limits {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let listed = look(self.settings, View::Limits, &self.endpoint)?;
+        match self.json {
+            true => Ok(say(&format!("{listed}\n"))?),
+            false => Ok(say(&limits_for_people(&listed))?),
+        }
+    }
+}
+
+fn look(settings: Settings, view: View, endpoint: &str) -> Result<Value, Failure> {
+    let config = settings.load(None)?;
+    let Some(seen) = runtime()?.block_on(control::look(&config.data, view, endpoint))? else {
+        let data = config.data.display();
+        return Err(anyhow!("no host runs on the data folder {data}").into());
+    };
+    Ok(seen)
+}
+
+fn limits_for_people(listed: &Value) -> String {
+    let mut out = String::new();
+    for limit in listed["limits"].as_array().into_iter().flatten() {
+        let text = |key: &str| limit[key].as_str().unwrap_or_default();
+        let number = |key: &str| limit[key].as_u64().unwrap_or_default();
+        let of_whom = match limit["own"].as_bool() {
+            Some(true) => format!("its own; the host gives {}", number("max")),
+            _ => "the host's".to_owned(),
+        };
+        let (name, value, unit) = (text("name"), number("value"), text("unit"));
+        let _ = writeln!(out, "{name:<24} {value:>12} {unit:<19} {of_whom} ({})", text("setting"));
+    }
+    out
 }
 
 fn for_people(listed: &Value) -> String {
@@ -70,6 +116,20 @@ fn for_people(listed: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn limits_read_well() {
+        let listed = json!({"endpoint": "acme", "limits": [
+            {"name": "cpu_ms", "value": 7, "unit": "ms", "own": true, "max": 2000, "setting": "calls.cpu_ms"},
+            {"name": "concurrency_max", "value": 64, "unit": "calls at a time", "own": false, "max": 64,
+             "setting": "calls.endpoint_concurrency_max"},
+        ]});
+        let expected = "\
+cpu_ms                              7 ms                  its own; the host gives 2000 (calls.cpu_ms)
+concurrency_max                    64 calls at a time     the host's (calls.endpoint_concurrency_max)
+";
+        assert_eq!(limits_for_people(&listed), expected);
+    }
 
     #[test]
     fn failures_read_well() {

@@ -1,6 +1,6 @@
 //! The other end of the control socket, for `cnsp apply` and `cnsp endpoint`.
 
-use super::{Address, Answer, ApplyRequest};
+use super::{Address, Answer, ApplyRequest, View};
 use crate::setup::{ApplyError, Report};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
@@ -38,7 +38,7 @@ pub(crate) async fn apply(
         Ok(Answer::Report(report)) => Some(Ok(report)),
         Ok(Answer::Problems(problems)) => Some(Err(ApplyError::Problems(problems))),
         Ok(Answer::Error(text)) => Some(Err(ApplyError::Failed(anyhow!(text)))),
-        Ok(Answer::Failures(_)) => Some(Err(ApplyError::Failed(anyhow!(OTHER_VERSION)))),
+        Ok(Answer::Endpoint(_)) => Some(Err(ApplyError::Failed(anyhow!(OTHER_VERSION)))),
         Err(error) => {
             let text = "the running host did not answer; see its log, and `cnsp apply --dry-run` for what it stored";
             Some(Err(ApplyError::Failed(error.context(text))))
@@ -46,16 +46,20 @@ pub(crate) async fn apply(
     }
 }
 
-/// The last failures of an endpoint's plugin, as the API lists them. None: no host runs on this data folder.
-pub(crate) async fn failures(data: &Path, endpoint: &str) -> anyhow::Result<Option<Value>> {
+/// Looks at an endpoint, as the API answers it. None: no host runs on this data folder.
+pub(crate) async fn look(data: &Path, view: View, endpoint: &str) -> anyhow::Result<Option<Value>> {
     let Some(stream) = connect(data).await? else { return Ok(None) };
     // It becomes part of an address, and no endpoint has another.
     if !endpoint.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         anyhow::bail!("there is no endpoint `{}`", endpoint.escape_debug());
     }
-    let request = Request::get(format!("/failures?endpoint={endpoint}"));
+    let path = match view {
+        View::Failures => "/failures",
+        View::Limits => "/limits",
+    };
+    let request = Request::get(format!("{path}?endpoint={endpoint}"));
     match ask(stream, request, Bytes::new()).await? {
-        Answer::Failures(listed) => Ok(Some(listed)),
+        Answer::Endpoint(seen) => Ok(Some(seen)),
         Answer::Error(text) => Err(anyhow!(text)),
         Answer::Report(_) | Answer::Problems(_) => Err(anyhow!(OTHER_VERSION)),
     }

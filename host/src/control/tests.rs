@@ -31,13 +31,13 @@ fn start(below: &str) -> Host {
             Box::pin(async { Ok(()) })
         })
     };
-    let failures: Failures =
-        Arc::new(|id| (id == "acme").then(|| serde_json::json!({ "failures": [] })));
+    let look: Look =
+        Arc::new(|view, id| (id == "acme").then(|| serde_json::json!(format!("{view:?}"))));
     std::fs::write(data.join(SOCKET), "left by a host that was killed").unwrap();
     let control = Control::bind(&data).unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
     let served =
-        tokio::spawn(control.serve(setup, on_applied, failures, async { drop(stopped.await) }));
+        tokio::spawn(control.serve(setup, on_applied, look, async { drop(stopped.await) }));
     std::fs::create_dir(folder.path().join("setup")).unwrap();
     std::fs::write(folder.path().join("setup/a.toml"), "[vendors.acme]\n").unwrap();
     Host { folder, data, taken_over, stop, served }
@@ -93,14 +93,17 @@ async fn a_socket_that_nobody_answers_is_no_host() {
 }
 
 #[tokio::test]
-async fn failures_are_told_of_endpoints_that_there_are() {
+async fn endpoints_that_there_are_can_be_looked_at() {
     let host = start("data");
-    let listed = failures(&host.data, "acme").await.unwrap();
-    assert_eq!(listed, Some(serde_json::json!({ "failures": [] })));
-    let error = failures(&host.data, "nowhere").await.unwrap_err();
+    for view in [View::Failures, View::Limits] {
+        let seen = look(&host.data, view, "acme").await.unwrap();
+        assert_eq!(seen, Some(serde_json::json!(format!("{view:?}"))));
+    }
+    let failures = |id: &'static str| look(&host.data, View::Failures, id);
+    let error = failures("nowhere").await.unwrap_err();
     assert_eq!(error.to_string(), "there is no endpoint `nowhere`");
-    assert!(failures(&host.data, "a b&c").await.is_err());
+    assert!(failures("a b&c").await.is_err());
     host.stop.send(()).unwrap();
     host.served.await.unwrap();
-    assert_eq!(failures(&host.data, "acme").await.unwrap(), None);
+    assert_eq!(failures("acme").await.unwrap(), None);
 }

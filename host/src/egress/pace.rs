@@ -1,13 +1,12 @@
 //! How fast one endpoint may send: its rate, and what its provider has asked for.
 
+use crate::limits::fixed;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The most a provider can ask for: what it says is not trusted either.
-const PAUSE_MAX: Duration = Duration::from_secs(300);
-/// The hosts of an endpoint that are remembered to have asked for a pause.
-const PAUSED_HOST_COUNT_MAX: usize = 64;
+const PAUSE_MAX: Duration = Duration::from_secs(fixed::RETRY_AFTER_S.max as u64);
+const PAUSED_HOST_COUNT_MAX: usize = fixed::PAUSED_HOSTS.max;
 
 /// The pace of one endpoint.
 pub(super) struct Pace {
@@ -22,7 +21,8 @@ pub(super) struct Pace {
 
 impl Pace {
     /// So many requests per second, and as many at once.
-    pub(super) fn new(per_second: u32) -> Pace {
+    pub(super) fn new(per_second: u64) -> Pace {
+        let per_second = u32::try_from(per_second).unwrap_or(u32::MAX);
         let burst = Duration::from_secs(1);
         Pace { interval: burst / per_second.max(1), burst, due: None, paused: HashMap::new() }
     }
@@ -62,7 +62,7 @@ mod tests {
             per_second in 1u32..50,
             gaps in prop::collection::vec(0u64..200, 1..200),
         ) {
-            let mut pace = Pace::new(per_second);
+            let mut pace = Pace::new(per_second.into());
             let mut now = Instant::now();
             let mut sent = Vec::new();
             for gap in gaps {
@@ -78,7 +78,7 @@ mod tests {
 
         #[test]
         fn who_is_slower_than_the_rate_never_waits(per_second in 1u32..50, count in 1usize..100) {
-            let mut pace = Pace::new(per_second);
+            let mut pace = Pace::new(per_second.into());
             let mut now = Instant::now();
             for _ in 0..count {
                 prop_assert_eq!(pace.next(now), now);

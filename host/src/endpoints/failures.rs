@@ -3,6 +3,7 @@
 //! In memory only: the log has them all. What is here is bounded, and holds nothing that a caller sent.
 
 use crate::blobs::Digest;
+use crate::limits::fixed;
 use crate::plugin::{CallError, Stopped};
 use crate::store::setup::EndpointRecord;
 use jiff::Timestamp;
@@ -11,8 +12,8 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use utoipa::ToSchema;
 
-/// How many are kept for each endpoint. Each takes at most some 6 KiB: see `plugin/call/backtrace.rs`.
-const KEPT_MAX: usize = 20;
+/// Each takes at most some 6 KiB: see `plugin/call/backtrace.rs`.
+const KEPT_MAX: usize = fixed::FAILURES_KEPT.max;
 
 /// The last calls that an endpoint's plugin failed.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
+use crate::limits::fixed;
 use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense};
 use crate::plugin::{Called, OperationContext};
 use crate::store::customer::ID_BYTES_MAX;
@@ -18,8 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The longest token that a plugin may note.
-const TOKEN_BYTES_MAX: usize = 1024;
+const TOKEN_BYTES_MAX: usize = fixed::PENDING_TOKEN_BYTES.max;
 /// How long to wait after a poll that failed, at most.
 const BACKOFF_MAX: Duration = Duration::from_secs(300);
 

@@ -2,11 +2,11 @@
 
 use super::{Failure, OperationKind, body, json};
 use crate::error::{Error, ErrorCode, Result};
+use crate::limits::fixed;
 use serde::{Deserialize, Serialize};
 
-/// The most bytes of an answer to a change, 20 KiB of body and room for the rest: it is stored for replays, sealed
-/// and in base64, and a record has its limits.
-const STORED_BYTES_MAX: usize = 21 << 10;
+/// 20 KiB of body and room for the rest.
+const STORED_BYTES_MAX: usize = fixed::OUTCOME_BYTES.max;
 
 /// The parts of CNSP's envelope. It may hold a password: it is not for logs.
 #[derive(Clone, Serialize, Deserialize)]

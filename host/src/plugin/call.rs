@@ -11,11 +11,13 @@ use super::Plugin;
 use super::bindings::Exports;
 use super::engine::EPOCH_TICK;
 use crate::capability::{HttpUse, Kv, LogUse, Scope};
+use crate::limits::Limit;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-use wasmtime::{ResourceLimiter, UpdateDeadline};
+use tokio::time::error::Elapsed;
+use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
 
 /// The operation that a call belongs to, as the guest sees it.
 #[derive(Clone, Debug)]
@@ -126,51 +128,54 @@ impl Plugin {
             &'a mut wasmtime::Store<CallState>,
         ) -> BoxFuture<'a, wasmtime::Result<R>>,
     {
-        let limits = &scope.limits;
-        let deadline = Instant::now() + limits.timeout;
-        let kv = Kv::new(operation.is_some());
-        let state = CallState {
-            scope: scope.clone(),
-            operation,
-            kv,
-            http: HttpUse::default(),
-            log: LogUse::default(),
-            deadline,
-            memory: MemoryUse { bytes: 0, bytes_max: limits.memory_bytes_max, exceeded: false },
-            cpu: CpuUse {
-                ticks: 0,
-                ticks_max: ticks(limits.cpu),
-                exceeded: false,
-                turn: Turn::default(),
-            },
-        };
-        let mut store = wasmtime::Store::new(self.pre.engine(), state);
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(limits.answer_bytes_max);
-        store.set_epoch_deadline(1);
-        // At every tick others on this thread go on, and this call waits for its turn; after the budget, a trap.
-        let turns = self.turns.clone();
-        store.epoch_deadline_callback(move |mut context| {
-            let cpu = &mut context.data_mut().cpu;
-            cpu.turn.give_up();
-            cpu.ticks += 1;
-            cpu.exceeded = cpu.ticks > cpu.ticks_max;
-            if cpu.exceeded {
-                return Ok(UpdateDeadline::Interrupt);
-            }
-            let next = turns.clone().next(cpu.turn.clone());
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(next)))
-        });
+        let state = CallState::new(scope, operation);
+        let deadline = state.deadline;
+        let mut store = limited(self.pre.engine(), &self.turns, state);
         let answer = tokio::time::timeout_at(deadline, async {
             let instance = self.pre.instantiate_async(&mut store).await?;
             run(&Exports { instance, indices: &self.indices }, &mut store).await
         })
         .await;
-        match answer {
-            Ok(Ok(answer)) => Ok(Called { answer, kv: store.into_data().kv }),
-            Ok(Err(error)) => Err(store.data().explain(&error)),
-            Err(_) => Err(CallError::Timeout(limits.timeout)),
+        conclude(store, answer)
+    }
+}
+
+/// What a call runs in: it is held to the limits of its scope there, but for the wall clock.
+pub(super) fn limited(
+    engine: &Engine,
+    turns: &Turns,
+    state: CallState,
+) -> wasmtime::Store<CallState> {
+    let answer_bytes_max = state.scope.limits.count(Limit::AnswerBytes);
+    let mut store = wasmtime::Store::new(engine, state);
+    store.limiter(|state| &mut state.memory);
+    store.set_hostcall_fuel(answer_bytes_max);
+    store.set_epoch_deadline(1);
+    // At every tick others on this thread go on, and this call waits for its turn; after the budget, a trap.
+    let turns = turns.clone();
+    store.epoch_deadline_callback(move |mut context| {
+        let cpu = &mut context.data_mut().cpu;
+        cpu.turn.give_up();
+        cpu.ticks += 1;
+        cpu.exceeded = cpu.ticks > cpu.ticks_max;
+        if cpu.exceeded {
+            return Ok(UpdateDeadline::Interrupt);
         }
+        let next = turns.clone().next(cpu.turn.clone());
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(next)))
+    });
+    store
+}
+
+/// What came of a call, once its wall clock has run out or it has ended.
+pub(super) fn conclude<R>(
+    store: wasmtime::Store<CallState>,
+    answer: Result<wasmtime::Result<R>, Elapsed>,
+) -> Result<Called<R>, CallError> {
+    match answer {
+        Ok(Ok(answer)) => Ok(Called { answer, kv: store.into_data().kv }),
+        Ok(Err(error)) => Err(store.data().explain(&error)),
+        Err(_) => Err(CallError::Timeout(store.data().scope.limits.time(Limit::CallTimeout))),
     }
 }
 
@@ -179,6 +184,26 @@ fn ticks(cpu: Duration) -> u32 {
 }
 
 impl CallState {
+    /// A call that begins now.
+    pub(crate) fn new(scope: &Arc<Scope>, operation: Option<OperationContext>) -> CallState {
+        let limits = &scope.limits;
+        CallState {
+            scope: scope.clone(),
+            kv: Kv::new(operation.is_some()),
+            operation,
+            http: HttpUse::default(),
+            log: LogUse::default(),
+            deadline: Instant::now() + limits.time(Limit::CallTimeout),
+            memory: MemoryUse { bytes: 0, bytes_max: limits.count(Limit::Memory), exceeded: false },
+            cpu: CpuUse {
+                ticks: 0,
+                ticks_max: ticks(limits.time(Limit::Cpu)),
+                exceeded: false,
+                turn: Turn::default(),
+            },
+        }
+    }
+
     /// Says that the guest is about to wait: it needs no core meanwhile.
     pub(crate) fn rest(&self) {
         self.cpu.turn.give_up();
@@ -209,19 +234,23 @@ impl CallState {
 impl CallState {
     /// A call for the tests of the imports, in an operation or not.
     pub(crate) fn for_test(store: Arc<dyn crate::store::Store>, in_operation: bool) -> CallState {
-        let limits = crate::capability::CallLimits {
-            timeout: Duration::from_secs(1),
-            cpu: Duration::from_secs(1),
-            memory_bytes_max: 1 << 20,
-            answer_bytes_max: 1 << 20,
-            log_line_count_max: 3,
-            log_bytes_max: 1000,
-            http_request_count_max: 2,
-            http_body_bytes_max: 1000,
-            kv_key_count_max: 100,
-            kv_write_bytes_max: 10_000,
-            kv_write_count_max: 20,
-        };
+        let limits = [
+            (Limit::CallTimeout, 1000),
+            (Limit::Cpu, 1000),
+            (Limit::Memory, 1 << 20),
+            (Limit::HostMemory, 3 << 20),
+            (Limit::AnswerBytes, 1 << 20),
+            (Limit::LogLines, 3),
+            (Limit::LogBytes, 1000),
+            (Limit::HttpRequests, 2),
+            (Limit::HttpBodyBytes, 1000),
+            (Limit::KvOperations, 100),
+            (Limit::KvWriteBytes, 10_000),
+            (Limit::KvWriteCount, 20),
+        ];
+        let limits = limits
+            .into_iter()
+            .fold(crate::limits::Limits::NONE, |all, (limit, value)| all.with(limit, value));
         let scope = Scope {
             endpoint: "e".to_owned(),
             partition: crate::store::Partition::of("e"),
@@ -232,15 +261,6 @@ impl CallState {
         };
         let operation =
             in_operation.then(|| OperationContext { id: "op".to_owned(), attempt: 1, token: None });
-        CallState {
-            scope: Arc::new(scope),
-            operation,
-            kv: Kv::new(in_operation),
-            http: HttpUse::default(),
-            log: LogUse::default(),
-            deadline: Instant::now() + Duration::from_secs(1),
-            memory: MemoryUse { bytes: 0, bytes_max: 0, exceeded: false },
-            cpu: CpuUse { ticks: 0, ticks_max: 0, exceeded: false, turn: Turn::default() },
-        }
+        CallState::new(&Arc::new(scope), operation)
     }
 }

@@ -1,6 +1,7 @@
 //! The one engine of the process: which WebAssembly it takes, where instances live, and its clock.
 
 use crate::config::Calls;
+use crate::limits::fixed;
 use std::time::Duration;
 use wasmparser::WasmFeatures;
 use wasmtime::{
@@ -65,6 +66,7 @@ fn config(backtrace_frames_max: usize) -> Config {
     config
         .epoch_interruption(true)
         .concurrency_support(false)
+        .max_wasm_stack(fixed::GUEST_STACK_BYTES.max)
         .wasm_features(FEATURES.complement(), false)
         .wasm_features(FEATURES, true)
         .cranelift_nan_canonicalization(true)

@@ -5,6 +5,7 @@ use super::{Problem, Setup};
 use crate::blobs::{BLOB_BYTES_MAX, Digest};
 use crate::callers::Passwords;
 use crate::config::SecretSource;
+use crate::limits::{About, Limit};
 use crate::store::setup::{EndpointAccess, HttpGrant, Records, Role, Scheme};
 use anyhow::{Context, anyhow, ensure};
 use std::collections::BTreeMap;
@@ -62,30 +63,14 @@ pub(super) fn references(
 
 /// An endpoint has at most what the host gives to any.
 pub(super) fn limits(declaration: &Declaration, setup: &Setup, problems: &mut Vec<Problem>) {
-    let calls = &setup.config.calls;
     for (id, Declared { file, value }) in &declaration.endpoints {
-        let limits = &value.record.limits;
-        let wanted = [
-            ("call_timeout_ms", limits.call_timeout_ms, "timeout_ms", calls.timeout_ms),
-            ("cpu_ms", limits.cpu_ms, "cpu_ms", calls.cpu_ms),
-            (
-                "memory_bytes_max",
-                limits.memory_bytes_max.map(|bytes| bytes as u64),
-                "memory_bytes_max",
-                calls.memory_bytes_max as u64,
-            ),
-            (
-                "concurrency_max",
-                limits.concurrency_max.map(|count| count as u64),
-                "endpoint_concurrency_max",
-                calls.endpoint_concurrency_max as u64,
-            ),
-        ];
-        for (key, wanted, setting, max) in wanted {
-            if let Some(wanted) = wanted.filter(|wanted| *wanted > max) {
-                let text = format!(
-                    "is {wanted}; the host gives at most {max} (its setting calls.{setting})"
-                );
+        for limit in Limit::ALL {
+            let max = limit.ceiling(&setup.config);
+            let wanted = value.record.limits.get(limit).filter(|wanted| *wanted > max);
+            let About { key, setting, .. } = limit.about();
+            if let Some(wanted) = wanted {
+                let text =
+                    format!("is {wanted}; the host gives at most {max} (its setting {setting})");
                 problems.push(problem(file, format!("endpoints.{id}.limits.{key}"), text));
             }
         }

@@ -4,8 +4,9 @@ use super::fields::Fields;
 use super::read::{DeclaredCaller, DeclaredEndpoint, Password, resolve};
 use crate::callers::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Passwords};
 use crate::config::SecretSource;
+use crate::limits::{About, Limit, OwnLimits};
 use crate::store::setup::{
-    EndpointAccess, EndpointLimits, EndpointRecord, HttpGrant, Mode, Role, Scheme, VendorRecord,
+    EndpointAccess, EndpointRecord, HttpGrant, Mode, Role, Scheme, VendorRecord,
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -293,19 +294,14 @@ fn ca(fields: &mut Fields<'_>, folder: &Path) -> Option<String> {
     Some(pem)
 }
 
-fn limits(mut fields: Fields<'_>) -> EndpointLimits {
-    let hour_ms = 3_600_000;
-    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let limits = EndpointLimits {
-        call_timeout_ms: fields.number("call_timeout_ms", 1, hour_ms, ""),
-        cpu_ms: fields.number("cpu_ms", 1, hour_ms, ""),
-        memory_bytes_max: fields.number("memory_bytes_max", 1 << 20, 4 << 30, "").map(count),
-        concurrency_max: fields.number("concurrency_max", 1, 10_000, "").map(count),
-        http_concurrency_max: fields.number("http_concurrency_max", 1, 10_000, "").map(count),
-        http_requests_per_s_max: fields
-            .number("http_requests_per_s_max", 1, 1_000_000, "")
-            .map(|number| u32::try_from(number).unwrap_or(u32::MAX)),
-    };
+fn limits(mut fields: Fields<'_>) -> OwnLimits {
+    let mut limits = OwnLimits::default();
+    for limit in Limit::ALL {
+        let About { key, range, .. } = limit.about();
+        if let Some(value) = fields.number(key, *range.start(), *range.end(), "") {
+            limits.set(limit, value);
+        }
+    }
     fields.finish();
     limits
 }

@@ -5,6 +5,7 @@
 
 use super::{Key, Page, Partition, Range, Space, Store, Versioned};
 use crate::config::SecretSource;
+use crate::limits::OwnLimits;
 use anyhow::Context;
 use bytes::Bytes;
 use ipnet::IpNet;
@@ -94,7 +95,8 @@ pub(crate) struct EndpointRecord {
     /// Certificates that its providers' may be signed with, beside the system's, in PEM.
     #[serde(default)]
     pub(crate) ca_pem: Option<String>,
-    pub(crate) limits: EndpointLimits,
+    /// Where it has less than the host gives.
+    pub(crate) limits: OwnLimits,
 }
 
 /// Whether money changes hands.
@@ -129,20 +131,6 @@ pub(crate) struct HttpGrant {
 pub(crate) enum Scheme {
     Http,
     Https,
-}
-
-/// Where an endpoint has less than the host's `calls` settings give; none means as much.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct EndpointLimits {
-    pub(crate) call_timeout_ms: Option<u64>,
-    pub(crate) cpu_ms: Option<u64>,
-    pub(crate) memory_bytes_max: Option<usize>,
-    pub(crate) concurrency_max: Option<usize>,
-    #[serde(default)]
-    pub(crate) http_concurrency_max: Option<usize>,
-    #[serde(default)]
-    pub(crate) http_requests_per_s_max: Option<u32>,
 }
 
 /// A record and the version at which the store has it.
@@ -255,7 +243,7 @@ mod tests {
                 secrets: BTreeSet::from(["key".into()]),
             }],
             ca_pem: None,
-            limits: EndpointLimits { cpu_ms: Some(5), ..EndpointLimits::default() },
+            limits: OwnLimits::default(),
         };
         let value = Bytes::from(serde_json::to_vec(&record).unwrap());
         let (id, stored) =

@@ -3,15 +3,15 @@
 //! The guest chooses its functions' names, so an error of the engine is never printed as it is: each part is
 //! bounded while it is written, since a short mangled name can stand for a very long one.
 
+use crate::limits::fixed;
 use std::fmt::{self, Write};
 use wasmtime::{FrameInfo, WasmBacktrace};
 
-/// The most bytes of each part of the reason.
-const REASON_BYTES_MAX: usize = 500;
-/// The most bytes of a function's name, and of its module's.
-const NAME_BYTES_MAX: usize = 200;
-/// The most bytes of all frames together; their count is `calls.backtrace_frames_max`.
-const BACKTRACE_BYTES_MAX: usize = 4 << 10;
+const REASON_BYTES_MAX: usize = fixed::TRAP_REASON_BYTES.max;
+/// Of a function's name, and of its module's.
+const NAME_BYTES_MAX: usize = fixed::TRAP_NAME_BYTES.max;
+/// Of all frames together; their count is `calls.backtrace_frames_max`.
+const BACKTRACE_BYTES_MAX: usize = fixed::TRAP_BACKTRACE_BYTES.max;
 /// A name that is longer is not demangled.
 const MANGLED_BYTES_MAX: usize = 1 << 10;
 /// How the engine begins the text of a backtrace, which is read frame by frame instead.

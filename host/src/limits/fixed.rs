@@ -1,0 +1,210 @@
+//! The limits that are the same for every endpoint, each with its reason and what is still possible inside it.
+
+/// A limit that nobody sets.
+#[derive(Clone, Copy)]
+pub(crate) struct Fixed {
+    pub(crate) max: usize,
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    /// Why there is one, and why it is what it is.
+    pub(super) why: &'static str,
+    /// What whoever is hostile can still do inside it.
+    pub(super) inside: &'static str,
+}
+
+// Of what a guest asks of its imports.
+
+pub(crate) const HTTP_HEADERS: Fixed = Fixed {
+    max: 100,
+    name: "headers of a request or a response",
+    unit: "headers",
+    why: "each is parsed, copied and searched for secrets; the longest name and value are the client's to bound",
+    inside: "send or make the host copy that many",
+};
+pub(crate) const RETRY_AFTER_S: Fixed = Fixed {
+    max: 300,
+    name: "pause that a provider can ask for",
+    unit: "s",
+    why: "what a provider says is not trusted either",
+    inside: "keep its own endpoint from asking for that long",
+};
+pub(crate) const PAUSED_HOSTS: Fixed = Fixed {
+    max: 64,
+    name: "hosts of an endpoint whose pause is remembered",
+    unit: "hosts",
+    why: "a wildcard grant has any number of hosts",
+    inside: "have the pause of one more host ignored",
+};
+pub(crate) const KV_KEY_BYTES: Fixed = Fixed {
+    max: 256,
+    name: "key of `kv`",
+    unit: "bytes",
+    why: "keys stay in memory while they are looked for",
+    inside: "keep keys of that size, within its quota",
+};
+pub(crate) const KV_VALUE_BYTES: Fixed = Fixed {
+    max: 24 << 10,
+    name: "value of `kv`",
+    unit: "bytes",
+    why: "the store takes 32 KiB for one record, and its own frame",
+    inside: "keep values of that size, within its quota",
+};
+pub(crate) const KV_LIST_ENTRIES: Fixed = Fixed {
+    max: 1000,
+    name: "entries of one `kv.list`",
+    unit: "entries",
+    why: "a page is held whole",
+    inside: "read that many at a time",
+};
+pub(crate) const LOG_LINE_BYTES: Fixed = Fixed {
+    max: 4 << 10,
+    name: "message of a log line, and its fields together",
+    unit: "bytes",
+    why: "longer lines are cut by those who collect them",
+    inside: "write lines of that length",
+};
+pub(crate) const RANDOM_BYTES: Fixed = Fixed {
+    max: 64 << 10,
+    name: "random bytes asked for at once",
+    unit: "bytes",
+    why: "they are made before they are copied",
+    inside: "ask again, on its own processor time",
+};
+
+// Of what a guest answers.
+
+pub(crate) const PAGE_COUNT: Fixed = Fixed {
+    max: 1000,
+    name: "pages of one bill",
+    unit: "pages",
+    why: "a guest could answer `next` for ever; the call's wall clock bounds each page",
+    inside: "be called that often for one request",
+};
+pub(crate) const NEXT_BYTES: Fixed = Fixed {
+    max: 1024,
+    name: "`next` of a page",
+    unit: "bytes",
+    why: "it goes out in an answer and comes back in a URL",
+    inside: "put that much into an answer",
+};
+pub(crate) const LIST_ITEMS: Fixed = Fixed {
+    max: 10_000,
+    name: "items of a list that is read whole",
+    unit: "items",
+    why: "who asks for no page gets all there is; what is beyond is linked",
+    inside: "put that many into one answer",
+};
+pub(crate) const PAGES_BYTES: Fixed = Fixed {
+    max: 32 << 20,
+    name: "pages of a list or a bill together",
+    unit: "bytes",
+    why: "they are held until the last one is there",
+    inside: "have that much held per request, within its concurrency",
+};
+pub(crate) const BILL_RECORDS: Fixed = Fixed {
+    max: 50_000,
+    name: "records of one bill",
+    unit: "records",
+    why: "each is checked and put into the caller's currency and period",
+    inside: "make a caller read that many",
+};
+pub(crate) const PENDING_TOKEN_BYTES: Fixed = Fixed {
+    max: 1024,
+    name: "token of a `pending`",
+    unit: "bytes",
+    why: "it is kept with the operation",
+    inside: "keep that much per operation under way",
+};
+pub(crate) const POLL_AFTER_S: Fixed = Fixed {
+    max: 3600,
+    name: "wait that a `pending` can ask for",
+    unit: "s",
+    why: "whoever asks for a year is never asked again; the least is 100 ms",
+    inside: "be asked every 100 ms per operation under way, within its concurrency",
+};
+pub(crate) const OUTCOME_BYTES: Fixed = Fixed {
+    max: 21 << 10,
+    name: "answer of a change",
+    unit: "bytes",
+    why: "it is kept for a repeat, sealed, in one record of the store",
+    inside: "keep that much per change, until its repeat is over",
+};
+
+// Of what a guest leaves behind when it fails.
+
+pub(crate) const FAILURES_KEPT: Fixed = Fixed {
+    max: 20,
+    name: "failures kept for an endpoint's vendor",
+    unit: "failures",
+    why: "they are in memory; the log has them all",
+    inside: "push older ones out",
+};
+pub(crate) const TRAP_REASON_BYTES: Fixed = Fixed {
+    max: 500,
+    name: "each part of a trap's reason",
+    unit: "bytes",
+    why: "guests choose words of it",
+    inside: "put that much into its own log and failures",
+};
+pub(crate) const TRAP_NAME_BYTES: Fixed = Fixed {
+    max: 200,
+    name: "a function's name in a backtrace",
+    unit: "bytes",
+    why: "a short mangled name can stand for a very long one",
+    inside: "choose what its vendor reads there",
+};
+pub(crate) const TRAP_BACKTRACE_BYTES: Fixed = Fixed {
+    max: 4 << 10,
+    name: "a backtrace",
+    unit: "bytes",
+    why: "it goes to the log",
+    inside: "put that much into its own log and failures",
+};
+pub(crate) const GUEST_STACK_BYTES: Fixed = Fixed {
+    max: 512 << 10,
+    name: "stack of a guest",
+    unit: "bytes",
+    why: "recursion without end has to end before the thread's own stack does",
+    inside: "nest some thousand calls",
+};
+
+/// All of them, in the order of the table.
+pub(super) const ALL: [Fixed; 21] = [
+    HTTP_HEADERS,
+    RETRY_AFTER_S,
+    PAUSED_HOSTS,
+    KV_KEY_BYTES,
+    KV_VALUE_BYTES,
+    KV_LIST_ENTRIES,
+    LOG_LINE_BYTES,
+    RANDOM_BYTES,
+    PAGE_COUNT,
+    NEXT_BYTES,
+    LIST_ITEMS,
+    PAGES_BYTES,
+    BILL_RECORDS,
+    PENDING_TOKEN_BYTES,
+    POLL_AFTER_S,
+    OUTCOME_BYTES,
+    FAILURES_KEPT,
+    TRAP_REASON_BYTES,
+    TRAP_NAME_BYTES,
+    TRAP_BACKTRACE_BYTES,
+    GUEST_STACK_BYTES,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_in_the_table() {
+        let source = include_str!("fixed.rs");
+        let declared = source.lines().filter(|line| line.starts_with("pub(crate) const ")).count();
+        assert_eq!(declared, ALL.len());
+        let mut names: Vec<&str> = ALL.iter().map(|fixed| fixed.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}
