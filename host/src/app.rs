@@ -7,6 +7,7 @@ use crate::egress::Egress;
 use crate::endpoints::Endpoints;
 use crate::journal::{Journal, Sealer};
 use crate::plugin::Plugins;
+use crate::selftest;
 use crate::store::setup::Records;
 use crate::store::{SledStore, Store};
 use anyhow::Context;
@@ -39,6 +40,7 @@ impl App {
         let plugins = Arc::new(Plugins::start(&config.calls, &config.compile, blobs)?);
         let shared: Arc<dyn Store> = store.clone();
         let egress = Egress::start(&config.egress)?;
+        selftest::run(&plugins, &egress, shared.clone()).await?;
         let endpoints = Arc::new(Endpoints::new(plugins.clone(), shared.clone(), egress, &config));
         let journal = Journal::new(shared, endpoints.clone(), sealer, config.operations.clone());
         let callers = Callers::new(&config.auth)?;

@@ -139,6 +139,21 @@ impl Egress {
     }
 }
 
+impl Outbound {
+    /// The same with other limits, and nobody under way.
+    pub(crate) fn limited(&self, limits: &Limits) -> Outbound {
+        Outbound {
+            endpoint: self.endpoint.clone(),
+            client: self.client.clone(),
+            grants: self.grants.clone(),
+            secrets: self.secrets.clone(),
+            permits: Semaphore::new(limits.count(Limit::HttpConcurrency)),
+            pace: Mutex::new(Pace::new(limits.get(Limit::HttpRate))),
+            first_byte_max: limits.time(Limit::HttpFirstByte),
+        }
+    }
+}
+
 #[cfg(test)]
 impl Outbound {
     /// Without a grant.

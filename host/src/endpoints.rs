@@ -54,10 +54,24 @@ pub(crate) struct Endpoint {
 }
 
 /// Who is inside one endpoint. Outlives a change of the endpoint, so that its calls stay counted.
-struct Lane {
+pub(crate) struct Lane {
     permits: Arc<Semaphore>,
     permits_max: usize,
     accounts: Mutex<HashMap<String, Weak<Queue>>>,
+}
+
+impl Lane {
+    pub(crate) fn new(limits: &Limits) -> Lane {
+        let permits_max = limits.count(Limit::Concurrency);
+        let permits = Arc::new(Semaphore::new(permits_max));
+        Lane { permits, permits_max, accounts: Mutex::default() }
+    }
+
+    /// Waits for a place. None: there was none in time.
+    pub(crate) async fn enter(&self, until: tokio::time::Instant) -> Option<OwnedSemaphorePermit> {
+        let place = tokio::time::timeout_at(until, self.permits.clone().acquire_owned());
+        place.await.ok()?.ok()
+    }
 }
 
 /// The changes of one account, one behind the other.
@@ -172,14 +186,11 @@ impl Endpoints {
             store: self.store.clone(),
             limits,
         });
-        let permits_max = scope.limits.count(Limit::Concurrency);
         let lane = match known {
-            Some(known) if known.lane.permits_max == permits_max => known.lane.clone(),
-            _ => Arc::new(Lane {
-                permits: Arc::new(Semaphore::new(permits_max)),
-                permits_max,
-                accounts: Mutex::default(),
-            }),
+            Some(known) if known.lane.permits_max == scope.limits.count(Limit::Concurrency) => {
+                known.lane.clone()
+            }
+            _ => Arc::new(Lane::new(&scope.limits)),
         };
         let failures = known.map(|known| known.failures.clone()).unwrap_or_default();
         Ok(Arc::new_cyclic(|me| Endpoint {
@@ -323,8 +334,7 @@ impl Endpoint {
 
     async fn admit(&self) -> Result<Admitted> {
         let until = tokio::time::Instant::now() + self.admission.wait_max;
-        let endpoint = tokio::time::timeout_at(until, self.lane.permits.clone().acquire_owned());
-        let Ok(Ok(endpoint)) = endpoint.await else {
+        let Some(endpoint) = self.lane.enter(until).await else {
             let id = &self.record.id;
             metrics::counter!("limit_hits_total", "endpoint" => id.clone(), "limit" => "endpoint concurrency").increment(1);
             let max = self.lane.permits_max;

@@ -24,6 +24,7 @@ pub(crate) mod limits;
 pub mod measure;
 pub(crate) mod model;
 pub(crate) mod plugin;
+pub(crate) mod selftest;
 pub(crate) mod server;
 pub(crate) mod setup;
 pub mod store;

@@ -291,8 +291,10 @@ impl<'de> Deserialize<'de> for OwnLimits {
 pub(crate) struct Limits([u64; Limit::ALL.len()]);
 
 impl Limits {
-    /// Nothing of anything: what to begin with where each is set.
-    pub(crate) const NONE: Limits = Limits([0; Limit::ALL.len()]);
+    /// As much of everything: what to begin with where some are set.
+    pub(crate) const fn all(value: u64) -> Limits {
+        Limits([value; Limit::ALL.len()])
+    }
 
     /// What the host gives at most.
     pub(crate) fn ceilings(config: &Config) -> Limits {
@@ -323,6 +325,7 @@ impl Limits {
     }
 
     /// The same with another value for one of them.
+    #[must_use]
     pub(crate) fn with(mut self, limit: Limit, value: u64) -> Limits {
         if let Some(own) = self.0.get_mut(limit as usize) {
             *own = value;
@@ -386,7 +389,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_has_its_own_up_to_the_ceiling() {
-        let ceilings = Limits([100; Limit::ALL.len()]);
+        let ceilings = Limits::all(100);
         let own: OwnLimits =
             serde_json::from_str(r#"{"cpu_ms": 7, "log_lines_max": 700, "concurrency_max": null}"#)
                 .unwrap();

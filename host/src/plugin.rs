@@ -11,11 +11,13 @@ mod call;
 mod compiler;
 mod engine;
 mod gate;
+mod trial;
 mod worker;
 
 use self::call::Turns;
 pub(crate) use self::call::{CallError, CallState, Called, OperationContext, Stopped};
 pub(crate) use self::engine::PoolUse;
+pub(crate) use self::trial::Trial;
 pub(crate) use self::worker::{WorkerLimits, work};
 
 use crate::blobs::{Blobs, Digest};

@@ -142,7 +142,10 @@ impl CallState {
         let limits = &self.scope.limits;
         if request.body.len() > limits.count(Limit::HttpBodyBytes) {
             let max = limits.count(Limit::HttpBodyBytes);
-            return Err(failed(4, format!("a request body has at most {max} bytes")));
+            return Err(failed(
+                4,
+                format!("a request body has at most {max} bytes (http_body_bytes_max)"),
+            ));
         }
         let mut prepared = reqwest::Request::new(method, url);
         for Header { name, value } in &request.headers {

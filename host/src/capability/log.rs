@@ -14,6 +14,13 @@ pub(crate) struct LogUse {
     dropped: bool,
 }
 
+impl LogUse {
+    /// Whether there were more lines or bytes than it may have.
+    pub(crate) fn has_dropped(&self) -> bool {
+        self.dropped
+    }
+}
+
 /// Cuts at the limit and replaces what could move a terminal's cursor or forge a line.
 fn clean(text: &str, bytes_max: usize) -> String {
     let mut cleaned = String::with_capacity(text.len().min(bytes_max));

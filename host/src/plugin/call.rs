@@ -250,7 +250,7 @@ impl CallState {
         ];
         let limits = limits
             .into_iter()
-            .fold(crate::limits::Limits::NONE, |all, (limit, value)| all.with(limit, value));
+            .fold(crate::limits::Limits::all(0), |all, (limit, value)| all.with(limit, value));
         let scope = Scope {
             endpoint: "e".to_owned(),
             partition: crate::store::Partition::of("e"),
