@@ -99,6 +99,8 @@ pub(crate) struct Calls {
     pub(crate) kv_operation_count_max: usize,
     pub(crate) kv_write_bytes_max: usize,
     pub(crate) kv_write_count_max: usize,
+    pub(crate) kv_quota_bytes_max: u64,
+    pub(crate) kv_quota_count_max: u64,
 }
 
 /// How requests go out to providers.

@@ -39,6 +39,8 @@ pub(crate) enum Limit {
     KvOperations,
     KvWriteBytes,
     KvWriteCount,
+    KvQuotaBytes,
+    KvQuotaCount,
     Concurrency,
 }
 
@@ -59,7 +61,7 @@ pub(crate) struct About {
 }
 
 impl Limit {
-    pub(crate) const ALL: [Limit; 17] = [
+    pub(crate) const ALL: [Limit; 19] = [
         Limit::CallTimeout,
         Limit::Cpu,
         Limit::Memory,
@@ -76,6 +78,8 @@ impl Limit {
         Limit::KvOperations,
         Limit::KvWriteBytes,
         Limit::KvWriteCount,
+        Limit::KvQuotaBytes,
+        Limit::KvQuotaCount,
         Limit::Concurrency,
     ];
 
@@ -210,6 +214,22 @@ impl Limit {
                 why: "the same, for the keys",
                 inside: "write that many keys per change",
             },
+            Limit::KvQuotaBytes => &About {
+                key: "kv_quota_bytes_max",
+                setting: "calls.kv_quota_bytes_max",
+                unit: "bytes",
+                range: 0..=1 << 50,
+                why: "the disk is everybody's: keys and values that the endpoint keeps, of all of its calls together",
+                inside: "keep that much, and once as much as its calls at a time may write",
+            },
+            Limit::KvQuotaCount => &About {
+                key: "kv_quota_count_max",
+                setting: "calls.kv_quota_count_max",
+                unit: "keys",
+                range: 0..=1 << 40,
+                why: "the same, for the keys: the store's index has each in memory",
+                inside: "keep that many, and once as many as its calls at a time may write",
+            },
             Limit::Concurrency => &About {
                 key: "concurrency_max",
                 setting: "calls.endpoint_concurrency_max",
@@ -241,6 +261,8 @@ impl Limit {
             Limit::KvOperations => calls.kv_operation_count_max as u64,
             Limit::KvWriteBytes => calls.kv_write_bytes_max as u64,
             Limit::KvWriteCount => calls.kv_write_count_max as u64,
+            Limit::KvQuotaBytes => calls.kv_quota_bytes_max,
+            Limit::KvQuotaCount => calls.kv_quota_count_max,
             Limit::Concurrency => calls.endpoint_concurrency_max as u64,
         }
     }

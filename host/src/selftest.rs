@@ -190,6 +190,10 @@ impl<'a> Bench<'a> {
                 let set = self.state(limit, 0).set("a".to_owned(), b"b".to_vec()).await;
                 set.is_err_and(|error| error.message.contains("may write 0"))
             }
+            Limit::KvQuotaBytes | Limit::KvQuotaCount => {
+                let set = self.state(limit, 0).set("a".to_owned(), b"b".to_vec()).await;
+                set.is_err_and(|error| error.code == 2)
+            }
             Limit::Concurrency => {
                 let lane = Lane::new(&self.limits(limit, 1));
                 let now = Instant::now();

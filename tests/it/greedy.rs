@@ -26,7 +26,7 @@ enum End {
     Listed(usize),
     /// The list is given up.
     GivenUp,
-    /// Is for `breaker`.
+    /// Is for `breaker` or `kv_quota`.
     Elsewhere,
     /// It has what it asks for, and its answer has this member.
     Served(&'static str, u64),
@@ -54,6 +54,7 @@ fn end(habit: Habit) -> End {
         Habit::KvBytes => End::Told(5, (default_of("kv_write_bytes_max") - 1) / value_bytes),
         Habit::KvReads => End::Told(5, default_of("kv_operation_count_max")),
         Habit::KvLong => End::Told(1, 0),
+        Habit::KvFill => End::Elsewhere,
         Habit::KvOutside => End::Told(3, 0),
         Habit::LogLines | Habit::LogBytes => End::Logged,
         Habit::PagesEmpty => End::Listed(0),
@@ -116,6 +117,7 @@ fn indulge(client: &Client, habit: Habit) -> Answer {
         | Habit::KvReads
         | Habit::KvLong
         | Habit::KvHuge
+        | Habit::KvFill
         | Habit::Junk
         | Habit::TrapSecond
         | Habit::TrapPending

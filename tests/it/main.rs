@@ -28,6 +28,7 @@ mod greedy;
 mod hostile;
 mod idempotency;
 mod kill;
+mod kv_quota;
 mod limits;
 mod observe;
 mod open_maps;

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::endpoints::{Endpoint, FailedCalls};
 use crate::error::{Error, ErrorCode};
 use crate::limits::EffectiveLimits;
+use crate::store::Store;
 use crate::store::setup::Role;
 use axum::body::Body;
 use axum::extract::State;
@@ -92,6 +93,9 @@ async fn metrics(call: Call) -> Response<Body> {
     for (id, endpoint) in &*call.app.endpoints.all() {
         let open = if endpoint.is_unavailable() { 1.0 } else { 0.0 };
         metrics::gauge!("breaker_open", "endpoint" => id.clone()).set(open);
+        let kept = call.app.store.kv_use(id);
+        metrics::gauge!("kv_bytes", "endpoint" => id.clone()).set(kept.bytes as f64);
+        metrics::gauge!("kv_keys", "endpoint" => id.clone()).set(kept.count as f64);
     }
     let mut response = Response::new(Body::from(call.app.metrics.render()));
     let text = HeaderValue::from_static("text/plain; version=0.0.4");

@@ -4,6 +4,8 @@
 //! become the conditions and operations of one commit ([`Kv::into_effects`]), so that operations are
 //! serializable: what an operation has read is still true when its writes appear.
 
+mod quota;
+
 use crate::limits::{Limit, Limits, fixed};
 use crate::plugin::CallState;
 use crate::plugin::bindings::cnsp::adapter::kv::{Entry, Host, KvError};
@@ -26,6 +28,8 @@ pub(crate) struct Kv {
     write_bytes: usize,
     /// What the host remembers of the call's reads.
     read_bytes: usize,
+    /// The sizes of keys in `writes` as they are stored, as far as the quota has asked.
+    stored: HashMap<String, Option<usize>>,
     touched: usize,
 }
 
@@ -54,6 +58,7 @@ impl Kv {
             writes: BTreeMap::new(),
             write_bytes: 0,
             read_bytes: 0,
+            stored: HashMap::new(),
             touched: 0,
         }
     }
@@ -288,6 +293,7 @@ impl Host for CallState {
         if now != expected {
             return Ok(false);
         }
+        self.check_quota(&key, &value).await?;
         self.kv.write(key, Some(value), &self.scope.limits)?;
         Ok(true)
     }
@@ -390,6 +396,80 @@ mod tests {
         assert_eq!((own.value.as_slice(), own.version), (b"2".as_slice(), 0));
         let mut other = CallState::for_test(store, false);
         assert_eq!(now(other.get("a".into())).unwrap().unwrap().value, b"1");
+    }
+
+    /// Writes values of this length, seven in each call, until one is refused. How many there are then.
+    fn fill(store: &Arc<dyn Store>, length: usize) -> (u64, KvError) {
+        let mut count = 0;
+        loop {
+            let mut state = CallState::for_test(store.clone(), true);
+            for _ in 0..7 {
+                let key = format!("k{count}");
+                if let Err(error) = now(state.set(key, vec![0; length])) {
+                    commit(state).unwrap();
+                    return (count, error);
+                }
+                count += 1;
+            }
+            commit(state).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_endpoint_keeps_as_many_keys_as_its_quota() {
+        let store = with(&[]);
+        let (count, error) = fill(&store, 0);
+        assert_eq!((count, error.code), (100, 2));
+        assert!(error.message.contains("in 101 keys, and may keep"), "{}", error.message);
+        assert_eq!(store.kv_use("e").count, 100);
+        let new =
+            |state: &mut CallState, key: &str| now(state.compare_and_set(key.into(), None, vec![]));
+        let mut state = CallState::for_test(store.clone(), true);
+        assert_eq!(new(&mut state, "new").unwrap_err().code, 2);
+        // One that is there is not one more, and one that goes makes room for another within the same call.
+        now(state.set("k0".into(), vec![1])).unwrap();
+        now(state.delete("k0".into())).unwrap();
+        assert!(new(&mut state, "new").unwrap());
+        assert_eq!(now(state.set("newer".into(), vec![])).unwrap_err().code, 2);
+        assert_eq!(now(state.set("k0".into(), vec![])).unwrap_err().code, 2);
+        now(state.set("new".into(), vec![1])).unwrap();
+        commit(state).unwrap();
+        assert_eq!(store.kv_use("e").count, 100);
+        // Outside of an operation it is something else that is wrong.
+        let mut reading = CallState::for_test(store, false);
+        assert_eq!(now(reading.set("newer".into(), vec![])).unwrap_err().code, 3);
+    }
+
+    #[test]
+    fn an_endpoint_keeps_as_many_bytes_as_its_quota() {
+        let store = with(&[]);
+        let (count, error) = fill(&store, 995);
+        assert_eq!((count, error.code), (20, 2));
+        let mut state = CallState::for_test(store.clone(), true);
+        let set =
+            |state: &mut CallState, key: &str, length| now(state.set(key.into(), vec![0; length]));
+        assert_eq!(set(&mut state, "k1", 1200).unwrap_err().code, 2);
+        set(&mut state, "k1", 800).unwrap();
+        set(&mut state, "k2", 1100).unwrap();
+        assert_eq!(set(&mut state, "k1", 995).unwrap_err().code, 2);
+        commit(state).unwrap();
+        assert!(store.kv_use("e").bytes <= 20_000);
+        // Who is over it, as after a quota that was lowered, may shrink all the same.
+        let over = (0..5).map(|n| {
+            Operation::Put(key("e", Partition::of("e"), &n.to_string()), Bytes::from(vec![0; 9000]))
+        });
+        now(store.commit(Tx { operations: over.collect(), ..Tx::new(Partition::of("e")) }))
+            .unwrap();
+        let mut state = CallState::for_test(store.clone(), true);
+        set(&mut state, "1", 8999).unwrap();
+        assert_eq!(set(&mut state, "1", 9000).unwrap_err().code, 2);
+        assert_eq!(set(&mut state, "new", 0).unwrap_err().code, 2);
+        for number in 0..5 {
+            now(state.delete(number.to_string())).unwrap();
+        }
+        set(&mut state, "new", 0).unwrap();
+        commit(state).unwrap();
+        assert!(store.kv_use("e").bytes <= 20_000);
     }
 
     #[test]

@@ -247,6 +247,8 @@ impl CallState {
             (Limit::KvOperations, 100),
             (Limit::KvWriteBytes, 10_000),
             (Limit::KvWriteCount, 20),
+            (Limit::KvQuotaBytes, 20_000),
+            (Limit::KvQuotaCount, 100),
         ];
         let limits = limits
             .into_iter()

@@ -75,10 +75,10 @@ fn parse<T: DeserializeOwned>(entry: &Entry) -> Result<T, Failure> {
 }
 
 impl From<KvError> for Failure {
-    /// State that cannot be reached now is worth another try.
+    /// State that cannot be reached now, or that there is no room for now, is worth another try.
     fn from(error: KvError) -> Self {
         match error.code {
-            4 => Failure::refused(503, error.message).retryable(),
+            2 | 4 => Failure::refused(503, error.message).retryable(),
             _ => Failure::refused(500, error.message),
         }
     }
