@@ -17,6 +17,10 @@ use std::ops::Bound;
 
 const KEY_BYTES_MAX: usize = fixed::KV_KEY_BYTES.max;
 const VALUE_BYTES_MAX: usize = fixed::KV_VALUE_BYTES.max;
+/// A page is never cut short for it: who takes a short page for the last one would lose entries.
+const LIST_BYTES_MAX: usize = fixed::KV_LIST_BYTES.max;
+/// The most entries that are read at a time for a `list`: 1.5 MiB at the most.
+const SCAN_COUNT_MAX: usize = 64;
 
 /// What a call has read and wants written.
 pub(crate) struct Kv {
@@ -198,6 +202,7 @@ impl Host for CallState {
         check_key(&key)?;
         check_value(&value)?;
         self.kv.touch(1, self.scope.limits.count(Limit::KvOperations))?;
+        self.check_quota(&key, &value).await?;
         self.kv.write(key, Some(value), &self.scope.limits)
     }
 
@@ -223,6 +228,7 @@ impl Host for CallState {
         let stored_prefix = key(&endpoint, self.scope.partition, &prefix).body;
         let name_at = endpoint.len() + 1;
         let mut entries = Vec::new();
+        let mut bytes = 0;
         let mut cursor = after.clone();
         loop {
             let range = Range {
@@ -230,7 +236,7 @@ impl Host for CallState {
                 partition: self.scope.partition,
                 prefix: stored_prefix.clone(),
                 after: cursor.as_ref().map(|name| key(&endpoint, self.scope.partition, name).body),
-                limit: limit.saturating_add(1 + self.kv.writes.len()),
+                limit: (limit - entries.len() + 1 + self.kv.writes.len()).min(SCAN_COUNT_MAX),
             };
             let page = self.scope.store.scan(&range).await.map_err(unreachable_now)?;
             // What is scanned counts, not what is returned: the commit scans it all again.
@@ -267,8 +273,17 @@ impl Host for CallState {
                 };
             }
             let room = limit - entries.len();
-            let names = found.into_iter().take(room);
-            entries.extend(names.map(|(key, (value, version))| Entry { key, value, version }));
+            for (key, (value, version)) in found.into_iter().take(room) {
+                bytes += key.len() + value.len();
+                if bytes > LIST_BYTES_MAX {
+                    let text = format!(
+                        "the entries have more than {LIST_BYTES_MAX} bytes together: ask for fewer than {limit} at \
+                         a time"
+                    );
+                    return Err(refused(6, text));
+                }
+                entries.push(Entry { key, value, version });
+            }
             if entries.len() == limit || last.is_none() {
                 break;
             }
@@ -470,6 +485,37 @@ mod tests {
         set(&mut state, "new", 0).unwrap();
         commit(state).unwrap();
         assert!(store.kv_use("e").bytes <= 20_000);
+    }
+
+    #[test]
+    fn a_list_has_all_that_was_asked_for_or_nothing() {
+        let store = with(&[]);
+        let long = |n: usize| {
+            Operation::Put(
+                key("e", Partition::of("e"), &format!("long{n:02}")),
+                Bytes::from(vec![0; 22 << 10]),
+            )
+        };
+        let short = |n: usize| {
+            Operation::Put(key("e", Partition::of("e"), &format!("short{n:03}")), Bytes::new())
+        };
+        for operations in [
+            (0..40).map(long).collect(),
+            (40..48).map(long).collect(),
+            (0..200).map(short).collect::<Vec<_>>(),
+        ] {
+            now(store.commit(Tx { operations, ..Tx::new(Partition::of("e")) })).unwrap();
+        }
+        let list = |prefix: &str, limit| {
+            now(CallState::for_test(store.clone(), false).list(prefix.into(), None, limit))
+        };
+        // 22 KiB and the key, 46 times, is just under 1 MiB.
+        assert_eq!(list("long", 46).unwrap().len(), 46);
+        assert_eq!(list("long", 47).unwrap_err().code, 6);
+        assert_eq!(list("long", 1000).unwrap_err().code, 6);
+        // More than are read at a time, but not more than a call may read.
+        assert_eq!(list("short", 90).unwrap().len(), 90);
+        assert_eq!(list("short", 1000).unwrap_err().code, 5);
     }
 
     #[test]

@@ -56,6 +56,13 @@ pub(crate) const KV_LIST_ENTRIES: Fixed = Fixed {
     why: "a page is held whole",
     inside: "read that many at a time",
 };
+pub(crate) const KV_LIST_BYTES: Fixed = Fixed {
+    max: 1 << 20,
+    name: "keys and values of one `kv.list` together",
+    unit: "bytes",
+    why: "the same; over it a list is refused and not cut, so that nobody takes its part for the whole",
+    inside: "have that much held, and 64 entries more on their way",
+};
 pub(crate) const LOG_LINE_BYTES: Fixed = Fixed {
     max: 4 << 10,
     name: "message of a log line, and its fields together",
@@ -169,13 +176,14 @@ pub(crate) const GUEST_STACK_BYTES: Fixed = Fixed {
 };
 
 /// All of them, in the order of the table.
-pub(super) const ALL: [Fixed; 21] = [
+pub(super) const ALL: [Fixed; 22] = [
     HTTP_HEADERS,
     RETRY_AFTER_S,
     PAUSED_HOSTS,
     KV_KEY_BYTES,
     KV_VALUE_BYTES,
     KV_LIST_ENTRIES,
+    KV_LIST_BYTES,
     LOG_LINE_BYTES,
     RANDOM_BYTES,
     PAGE_COUNT,

@@ -14,6 +14,11 @@ use serde::de::DeserializeOwned;
 
 pub use crate::bindings::cnsp::adapter::kv::{Entry, KvError};
 
+/// The most entries that the host lists at once.
+const LIST_COUNT_MAX: u32 = 1000;
+/// The code of its refusal to list so many bytes at once.
+const TOO_MUCH_AT_ONCE: u16 = 6;
+
 /// The entry of this key.
 pub fn get(key: &str) -> Result<Option<Entry>, KvError> {
     host::get(key)
@@ -30,9 +35,27 @@ pub fn delete(key: &str) -> Result<(), KvError> {
 }
 
 /// At most `limit` entries, 1 to 1,000, whose key begins with `prefix` and is greater than `after`, in
-/// the order of their keys.
+/// the order of their keys. Fewer than `limit` are all that there are. What is too large to be listed at once is
+/// asked for in parts.
 pub fn list(prefix: &str, after: Option<&str>, limit: u32) -> Result<Vec<Entry>, KvError> {
-    host::list(prefix, after, limit)
+    let limit = limit.clamp(1, LIST_COUNT_MAX);
+    let mut found: Vec<Entry> = Vec::new();
+    let mut at_once = limit;
+    loop {
+        let wanted = at_once.min(limit - found.len() as u32);
+        let after = found.last().map(|entry| entry.key.as_str()).or(after);
+        match host::list(prefix, after, wanted) {
+            Ok(part) => {
+                let is_last = part.len() < wanted as usize;
+                found.extend(part);
+                if is_last || found.len() == limit as usize {
+                    return Ok(found);
+                }
+            }
+            Err(error) if error.code == TOO_MUCH_AT_ONCE && wanted > 1 => at_once = wanted / 2,
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Sets the key only when its version is `expected`; none: only when there is no such key. False: it

@@ -265,6 +265,24 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_too_large_at_once_comes_as_a_whole() {
+        let key = |number: usize| format!("{number:03}");
+        operation("op", || {
+            for number in 0..100 {
+                kv::set(&key(number), &vec![0; (number % 25) * 1024])?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(imports::kv::list("", None, 1000).unwrap_err().code, 6);
+        for (limit, count) in [(1000, 100), (100, 100), (99, 99), (0, 1)] {
+            let listed = kv::list("", None, limit).unwrap();
+            let listed: Vec<_> = listed.into_iter().map(|entry| entry.key).collect();
+            assert_eq!(listed, (0..count).map(key).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn finish_calls_until_done() {
         let mut tokens = Vec::new();
         let done = finish("op", || {

@@ -9,6 +9,7 @@ pub(crate) mod kv {
     const KEY_BYTES_MAX: usize = 256;
     const VALUE_BYTES_MAX: usize = 24 * 1024;
     const LIST_MAX: u32 = 1000;
+    const LIST_BYTES_MAX: usize = 1024 * 1024;
 
     fn error(code: u16, message: &str) -> KvError {
         KvError { code, message: message.to_owned() }
@@ -76,7 +77,12 @@ pub(crate) mod kv {
                 })
                 .collect();
             let found = keys.into_iter().filter_map(|key| read(fake, key));
-            Ok(found.take(limit.clamp(1, LIST_MAX) as usize).collect())
+            let found: Vec<Entry> = found.take(limit.clamp(1, LIST_MAX) as usize).collect();
+            let bytes: usize = found.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
+            if bytes > LIST_BYTES_MAX {
+                return Err(error(6, "One list has at most 1 MiB: ask for fewer at a time."));
+            }
+            Ok(found)
         })
     }
 
