@@ -304,8 +304,8 @@ impl Config {
             let problem = format!("is {memory}; argon2 takes at least 8 for each of {lanes} lanes");
             return Err(layers.error("auth.argon2_memory_kib", problem));
         }
-        if !(0.0..=0.9).contains(&self.store.free_ratio_min) {
-            let problem = format!("is {}; it must be 0 to 0.9", self.store.free_ratio_min);
+        if !(0.0..=1.0).contains(&self.store.free_ratio_min) {
+            let problem = format!("is {}; it must be 0 to 1", self.store.free_ratio_min);
             return Err(layers.error("store.free_ratio_min", problem));
         }
         if self.compile.program.as_ref().is_some_and(|program| !program.is_absolute()) {
