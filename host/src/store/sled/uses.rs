@@ -218,7 +218,10 @@ mod tests {
                     Step::Take(count) => {
                         let rows = tree.range(cursor.clone()..).filter(|(key, _)| **key > cursor);
                         let rows: Vec<_> = rows.take(count).collect();
-                        taken.extend(rows.iter().map(|(key, envelope)| (IVec::from(key.as_slice()), (*envelope).clone())));
+                        let owned = |(key, envelope): &(&Vec<u8>, &IVec)| {
+                            (IVec::from(key.as_slice()), (*envelope).clone())
+                        };
+                        taken.extend(rows.iter().map(owned));
                         if let Some((last, _)) = rows.last() {
                             cursor.clone_from(last);
                         }
@@ -260,7 +263,8 @@ mod tests {
             changes in prop::collection::vec((0..4000_usize, prop::option::of(0..40_usize)), 2000),
         ) {
             let directory = tempfile::tempdir().unwrap();
-            let options = SledOptions { ballast_bytes: 0, cache_bytes: 8 << 20, ..SledOptions::new(directory.path()) };
+            let options = SledOptions::new(directory.path());
+            let options = SledOptions { ballast_bytes: 0, cache_bytes: 8 << 20, ..options };
             let key = |number: usize| Key::new(Space::Kv, Partition::of("a"), &["a", &number.to_string()]);
             let store = SledStore::open(options.clone()).unwrap();
             for numbers in (0..4000).collect::<Vec<_>>().chunks(400) {
@@ -279,7 +283,13 @@ mod tests {
                 commit(&store, operations.collect());
             }
             store.wait_for_keys();
-            let all = Range { space: Space::Kv, partition: Partition::of("a"), prefix: Bytes::from_static(b"a\0"), after: None, limit: usize::MAX };
+            let all = Range {
+                space: Space::Kv,
+                partition: Partition::of("a"),
+                prefix: Bytes::from_static(b"a\0"),
+                after: None,
+                limit: usize::MAX,
+            };
             let page = futures_util::FutureExt::now_or_never(store.scan(&all)).unwrap().unwrap();
             let bytes = page.entries.iter().map(|(body, found)| body.len() - 2 + found.value.len());
             let expected = KvUse { bytes: bytes.sum::<usize>() as u64, count: page.entries.len() as u64 };
