@@ -8,12 +8,14 @@
 mod effects;
 mod pending;
 mod prune;
+mod replay;
 mod seal;
 
 pub(crate) use self::effects::is_id;
 pub(crate) use self::seal::Sealer;
 
 use self::effects::{AuditRow, Effects};
+use self::replay::{Remembered, reused};
 use crate::config;
 use crate::endpoints::{Endpoint, Endpoints};
 use crate::error::{Error, ErrorCode, Result};
@@ -21,9 +23,7 @@ use crate::limits::fixed;
 use crate::model::{Answer, Change, Failure, OperationKind, Outcome};
 use crate::plugin::{Called, OperationContext};
 use crate::store::json::{put, read, unchanged};
-use crate::store::operation::{
-    OperationRecord, PendingRecord, held_key, operation_key, pending_key,
-};
+use crate::store::operation::{PendingRecord, held_key, operation_key, pending_key};
 use crate::store::{Operation, Store, StoreError, Tx};
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -259,37 +259,6 @@ impl Journal {
         Err(Error::new(ErrorCode::Conflict, text).retry_after(Duration::from_secs(1)))
     }
 
-    /// Whether a request id has an outcome already, so that what it asks for need not be looked at again.
-    pub(crate) async fn has_outcome(
-        &self,
-        endpoint: &str,
-        kind: OperationKind,
-        request_id: &str,
-    ) -> Result<bool> {
-        let key = operation_key(endpoint, kind.texts().name, request_id);
-        Ok(self.store.get(&key).await?.is_some())
-    }
-
-    async fn remembered(&self, order: &Order, request_id: &str) -> Result<Remembered> {
-        let kind = order.change.kind();
-        let key = operation_key(order.endpoint.id(), kind.texts().name, request_id);
-        let Some((record, version)) = read::<OperationRecord>(&*self.store, &key).await? else {
-            return Ok(Remembered::Nothing(None));
-        };
-        if record.at_s.saturating_add(self.settings.replay_hours * 3600) < now_s() {
-            return Ok(Remembered::Nothing(Some(version)));
-        }
-        if record.fingerprint != order.fingerprint {
-            return Err(reused(request_id));
-        }
-        metrics::counter!("operation_replays_total", "endpoint" => order.endpoint.id().to_owned())
-            .increment(1);
-        let place = place(order.endpoint.id(), kind.texts().name, request_id);
-        let answer = self.sealer.open(&place, &record.answer).map_err(Error::internal)?;
-        let answer = serde_json::from_slice(&answer).map_err(Error::internal)?;
-        Ok(Remembered::Answer(answer))
-    }
-
     /// Runs the plugin once, and commits what came of it.
     async fn attempt(
         &self,
@@ -396,37 +365,6 @@ impl Journal {
         }
         self.store.commit(tx).await
     }
-
-    /// The record that replays are answered from.
-    fn remember(
-        &self,
-        endpoint: &str,
-        change: &str,
-        request_id: &str,
-        fingerprint: &str,
-        answer: &Answer,
-        pending: bool,
-    ) -> Result<Operation> {
-        let plain = serde_json::to_vec(answer).map_err(Error::internal)?;
-        let sealed = self
-            .sealer
-            .seal(&place(endpoint, change, request_id), &plain)
-            .map_err(Error::internal)?;
-        // What is pending does not grow old: the same request must not run a second time beside its polls.
-        let pending_s = match pending {
-            true => self.settings.pending_hours_max * 3600 + POLL_AFTER_MAX.as_secs(),
-            false => 0,
-        };
-        let at_s = now_s() + pending_s;
-        let record = OperationRecord { fingerprint: fingerprint.to_owned(), at_s, answer: sealed };
-        Ok(put(operation_key(endpoint, change, request_id), &record)?)
-    }
-}
-
-enum Remembered {
-    Answer(Answer),
-    /// The version of a record that is too old to count, if there is one.
-    Nothing(Option<u64>),
 }
 
 enum Step {
@@ -473,14 +411,6 @@ fn operation_id(order: &Order) -> String {
 /// When a failure that may pass is to be tried again.
 fn retry_at(answer: &Answer) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(answer.retry_after_ms?))
-}
-
-fn reused(request_id: &str) -> Error {
-    let text = format!(
-        "The request id `{}` was used before with another body. Nothing was done; use a new id for a new request.",
-        request_id.escape_debug()
-    );
-    Error::new(ErrorCode::RequestIdReused, text)
 }
 
 fn still_pending(blocker: &PendingRecord) -> Error {
