@@ -327,8 +327,10 @@ impl Endpoint {
             ),
         }
         .because(anyhow::Error::from(error).context(format!(
-            "endpoint {endpoint}, plugin {} {}, {operation}",
-            self.record.plugin_name, self.plugin.digest
+            "endpoint {endpoint}, plugin {} {} {}, {operation}",
+            self.record.plugin_name,
+            self.record.plugin_version.as_deref().unwrap_or("unversioned"),
+            self.plugin.digest
         )))
     }
 

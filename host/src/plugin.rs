@@ -9,6 +9,7 @@ mod artifact;
 pub(crate) mod bindings;
 mod call;
 mod compiler;
+mod custom;
 mod engine;
 mod gate;
 mod trial;
@@ -16,6 +17,7 @@ mod worker;
 
 use self::call::Turns;
 pub(crate) use self::call::{CallError, CallState, Called, OperationContext, Stopped};
+pub(crate) use self::custom::{VERSION_SECTION, version};
 pub(crate) use self::engine::PoolUse;
 pub(crate) use self::trial::Trial;
 pub(crate) use self::worker::{WorkerLimits, work};

@@ -96,6 +96,7 @@ impl<'a> Bench<'a> {
             vendor: NOBODY.to_owned(),
             plugin: String::new(),
             plugin_name: String::new(),
+            plugin_version: None,
             mode: Mode::Sandbox,
             config: BTreeMap::new(),
             secrets: BTreeMap::new(),

@@ -50,6 +50,7 @@ fn a_vendor_sees_where_its_plugin_was_and_callers_do_not() {
         assert_eq!(failed["outcome"], outcome);
         assert_eq!(failed["limit"].as_str(), limit);
         assert_eq!(failed["plugin"]["name"], "greedy");
+        assert_eq!(failed["plugin"]["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(failed["plugin"]["digest"].as_str().unwrap().len(), 64);
         assert!(failed["at"].as_str().unwrap().ends_with('Z'));
         assert!(!failed["reason"].as_str().unwrap().is_empty());
@@ -61,7 +62,9 @@ fn a_vendor_sees_where_its_plugin_was_and_callers_do_not() {
         assert!(frames.len() <= 20 && vendor.text.len() < 10_000, "{}", vendor.text);
         // The log has the same.
         let log = host.log();
-        let words = [habit, function, failed["plugin"]["digest"].as_str().unwrap(), "health.check"];
+        let digest = failed["plugin"]["digest"].as_str().unwrap();
+        let plugin = format!("plugin greedy {} {digest}", env!("CARGO_PKG_VERSION"));
+        let words = [habit, function, &plugin, "health.check"];
         let mut lines = log.lines();
         assert!(lines.any(|line| words.iter().all(|word| line.contains(word))), "{words:?}\n{log}");
     }
@@ -115,7 +118,11 @@ fn the_command_shows_them_to_whoever_runs_the_host() {
     };
     let (code, text, _) = run(&["random"]);
     assert_eq!(code, Some(0));
-    for words in [" health.check: trap: ", "    plugin greedy ", "    in <greedy::Greedy as "] {
+    for words in [
+        " health.check: trap: ",
+        &format!("    plugin greedy {} ", env!("CARGO_PKG_VERSION")),
+        "    in <greedy::Greedy as ",
+    ] {
         assert!(text.contains(words), "{words}\n{text}");
     }
     let (_, text, _) = run(&["random", "--json"]);

@@ -128,7 +128,7 @@ async fn metrics(call: Call) -> Response<Body> {
                     "limit": "CPU time",
                     "reason": "wasm trap: interrupt",
                     "backtrace": ["acme::tenants::find (acme.wasm+0x1c2f)"],
-                    "plugin": { "name": "acme", "digest": "6d1c…" }
+                    "plugin": { "name": "acme", "version": "1.2.0", "digest": "6d1c…" }
                 }]
             })
         ),

@@ -166,6 +166,7 @@ fn declare(credentials: &Credentials, plugin: &Path) -> anyhow::Result<Declarati
         vendor: name,
         plugin: String::new(),
         plugin_name: "sandbox".to_owned(),
+        plugin_version: None,
         mode: Mode::Sandbox,
         config: Default::default(),
         secrets: Default::default(),

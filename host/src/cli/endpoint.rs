@@ -100,8 +100,9 @@ fn for_people(listed: &Value) -> String {
             ["at", "operation", "outcome", "limit", "reason"].map(|key| of(failed, key));
         let space = if limit.is_empty() { "" } else { " " };
         let _ = writeln!(out, "{at} {operation}: {outcome}{space}{limit}: {reason}");
-        let (name, digest) = (of(&failed["plugin"], "name"), of(&failed["plugin"], "digest"));
-        let _ = writeln!(out, "    plugin {name} {digest}");
+        let plugin = ["name", "version", "digest"].map(|key| of(&failed["plugin"], key));
+        let plugin: Vec<String> = plugin.into_iter().filter(|part| !part.is_empty()).collect();
+        let _ = writeln!(out, "    plugin {}", plugin.join(" "));
         if let Some(id) = failed["operation_id"].as_str() {
             let _ = writeln!(out, "    operation {id}");
         }
@@ -141,12 +142,12 @@ concurrency_max                    64 calls at a time     the host's (calls.endp
             "limit": "CPU time",
             "reason": "wasm trap: interrupt",
             "backtrace": ["acme::find (acme.wasm+0x1c2f)"],
-            "plugin": {"name": "acme", "digest": "6d1c"},
+            "plugin": {"name": "acme", "version": "1.2.0", "digest": "6d1c"},
         }]});
         let expected = "\
 the endpoint is not called for now: its plugin keeps failing
 2026-03-01T12:00:00Z account.create: limit CPU time: wasm trap: interrupt
-    plugin acme 6d1c
+    plugin acme 1.2.0 6d1c
     operation op-1
     in acme::find (acme.wasm+0x1c2f)
 ";

@@ -1,5 +1,6 @@
 //! `cnsp plugin build`: makes components of guest crates, with whatever toolchain the machine has.
 
+use crate::plugin::VERSION_SECTION;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use std::fs;
@@ -7,6 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use wasm_encoder::{ComponentSection, CustomSection};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Where guests lie when none is named.
@@ -71,11 +73,12 @@ fn build_one(
         .with_context(|| format!("{} is not a crate: it has no Cargo.toml", guest.display()))?;
     let name = package_name(&manifest)?;
     progress(&format!("{name}: compiling"));
-    let module =
+    let Built { module, version } =
         compile(&manifest, toolchain, progress).with_context(|| format!("building {name}"))?;
     let bytes = fs::read(&module)
         .with_context(|| format!("cannot read the module {}", module.display()))?;
-    let component = encode(&bytes).with_context(|| format!("making a component of {name}"))?;
+    let component =
+        encode(&bytes, &version).with_context(|| format!("making a component of {name}"))?;
 
     let path = out.join(format!("{name}.wasm"));
     // A component that has not changed keeps its file, so that who watches it sees no change.
@@ -84,7 +87,7 @@ fn build_one(
         write_whole(&path, &component)?;
     }
     progress(&format!(
-        "{name}: {} KB, from a module of {} KB: {}{}",
+        "{name} {version}: {} KB, from a module of {} KB: {}{}",
         component.len().div_ceil(1000),
         bytes.len().div_ceil(1000),
         path.display(),
@@ -109,12 +112,21 @@ fn package_name(manifest: &Path) -> anyhow::Result<String> {
     Ok(manifest.package.name)
 }
 
-/// Runs cargo, and answers where it put the crate's core module.
+/// What cargo has made of a guest crate.
+#[derive(Debug, PartialEq, Eq)]
+struct Built {
+    /// Where its core module is.
+    module: PathBuf,
+    /// The crate's version, wherever its manifest has it from.
+    version: String,
+}
+
+/// Runs cargo.
 fn compile(
     manifest: &Path,
     toolchain: &Toolchain,
     progress: &mut dyn FnMut(&str),
-) -> anyhow::Result<PathBuf> {
+) -> anyhow::Result<Built> {
     let mut command = Command::new(&toolchain.cargo);
     command.args(["build", "--lib", "--profile", "guest", "--target", TARGET, "--target-dir"]);
     command.arg(TARGET_DIR).arg("--manifest-path").arg(manifest);
@@ -153,17 +165,19 @@ fn compile(
     if !status.success() {
         bail!("cargo stopped with {status}; what it said is above");
     }
-    module_in(&messages, manifest).context(
+    built_in(&messages, manifest).context(
         "the crate has no WebAssembly module: its Cargo.toml needs `crate-type = [\"cdylib\", \"rlib\"]` \
          in `[lib]`",
     )
 }
 
 /// The module that this crate's messages name. Cargo also speaks of every crate below it.
-fn module_in(messages: &str, manifest: &Path) -> Option<PathBuf> {
+fn built_in(messages: &str, manifest: &Path) -> Option<Built> {
     #[derive(Deserialize)]
     struct Message {
         reason: String,
+        #[serde(default)]
+        package_id: String,
         manifest_path: Option<PathBuf>,
         #[serde(default)]
         filenames: Vec<PathBuf>,
@@ -173,12 +187,26 @@ fn module_in(messages: &str, manifest: &Path) -> Option<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Message>(line).ok())
         .filter(|message| message.reason == "compiler-artifact")
         .filter(|message| message.manifest_path.as_deref() == Some(manifest))
-        .flat_map(|message| message.filenames)
-        .find(|file| file.extension().is_some_and(|extension| extension == "wasm"))
+        .find_map(|message| {
+            let is_module = |file: &PathBuf| file.extension().is_some_and(|end| end == "wasm");
+            let module = message.filenames.into_iter().find(is_module)?;
+            Some(Built { module, version: version_in(&message.package_id)?.to_owned() })
+        })
 }
 
-fn encode(module: &[u8]) -> anyhow::Result<Vec<u8>> {
-    wit_component::ComponentEncoder::default().validate(true).module(module)?.encode()
+/// The version at the end of a package id: `path+file:///w/guest#0.1.0`, or `…#guest@0.1.0`.
+fn version_in(package_id: &str) -> Option<&str> {
+    let (_, package) = package_id.rsplit_once('#')?;
+    Some(package.rsplit_once('@').map_or(package, |(_, version)| version))
+}
+
+/// The component, which says its version in the custom section where other tools look for it, too.
+fn encode(module: &[u8], version: &str) -> anyhow::Result<Vec<u8>> {
+    let mut component =
+        wit_component::ComponentEncoder::default().validate(true).module(module)?.encode()?;
+    CustomSection { name: VERSION_SECTION.into(), data: version.as_bytes().into() }
+        .append_to_component(&mut component);
+    Ok(component)
 }
 
 /// All of it or nothing: a host that watches the file never sees half a component.
@@ -295,12 +323,27 @@ mod tests {
     #[test]
     fn the_module_is_the_crates_own() {
         let messages = r#"
-{"reason":"compiler-artifact","manifest_path":"/w/dep/Cargo.toml","filenames":["/t/dep.wasm"]}
-{"reason":"compiler-artifact","manifest_path":"/w/guest/Cargo.toml","filenames":["/t/libguest.rlib","/t/guest.wasm"]}
+{"reason":"compiler-artifact","package_id":"path+file:///w/dep#0.2.0","manifest_path":"/w/dep/Cargo.toml","filenames":["/t/dep.wasm"]}
+{"reason":"compiler-artifact","package_id":"path+file:///w/guest#1.2.0-rc.1+a","manifest_path":"/w/guest/Cargo.toml","filenames":["/t/libguest.rlib","/t/guest.wasm"]}
 {"reason":"build-finished","success":true}"#;
-        let module = |manifest| module_in(messages, Path::new(manifest));
-        assert_eq!(module("/w/guest/Cargo.toml"), Some("/t/guest.wasm".into()));
-        assert_eq!(module("/w/other/Cargo.toml"), None);
+        let built = |manifest| built_in(messages, Path::new(manifest));
+        let guest = Built { module: "/t/guest.wasm".into(), version: "1.2.0-rc.1+a".into() };
+        assert_eq!(built("/w/guest/Cargo.toml"), Some(guest));
+        assert_eq!(built("/w/other/Cargo.toml"), None);
+    }
+
+    #[test]
+    fn a_package_id_ends_with_the_version() {
+        assert_eq!(version_in("path+file:///w/guest#0.1.0"), Some("0.1.0"));
+        assert_eq!(version_in("path+file:///w@2/a#guest@0.1.0"), Some("0.1.0"));
+        assert_eq!(version_in("guest 0.1.0 (path+file:///w/guest)"), None);
+    }
+
+    #[test]
+    fn a_component_says_its_version() {
+        let module = wat::parse_str("(module)").unwrap();
+        let component = encode(&module, "1.2.0-rc.1+a").unwrap();
+        assert_eq!(crate::plugin::version(&component).as_deref(), Some("1.2.0-rc.1+a"));
     }
 
     #[test]
@@ -327,6 +370,6 @@ mod tests {
 
     #[test]
     fn what_is_no_module_makes_no_component() {
-        assert!(encode(b"not wasm").is_err());
+        assert!(encode(b"not wasm", "0.1.0").is_err());
     }
 }

@@ -52,6 +52,9 @@ pub(crate) struct FailedCall {
 pub(crate) struct FailedPlugin {
     /// The name of the file that it came from.
     name: String,
+    /// The version that it says it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
     /// SHA-256 of its bytes.
     digest: String,
 }
@@ -80,7 +83,11 @@ impl FailedCall {
             CallError::Trap(why) => ("trap", None, stopped(why)),
             CallError::Full(_) => return None,
         };
-        let plugin = FailedPlugin { name: record.plugin_name.clone(), digest: digest.to_string() };
+        let plugin = FailedPlugin {
+            name: record.plugin_name.clone(),
+            version: record.plugin_version.clone(),
+            digest: digest.to_string(),
+        };
         let at = Timestamp::now().to_string();
         Some(FailedCall { at, operation, operation_id, outcome, limit, reason, backtrace, plugin })
     }
@@ -126,7 +133,7 @@ mod tests {
             limit: None,
             reason: String::new(),
             backtrace: Vec::new(),
-            plugin: FailedPlugin { name: String::new(), digest: String::new() },
+            plugin: FailedPlugin { name: String::new(), version: None, digest: String::new() },
         };
         (0..KEPT_MAX + 5).for_each(|number| failures.add(failed(number)));
         let kept: Vec<String> = failures.all().iter().map(|one| one.at.clone()).collect();

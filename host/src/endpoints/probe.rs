@@ -80,6 +80,7 @@ impl Endpoint {
         tracing::warn!(
             endpoint,
             plugin = self.record.plugin_name,
+            version = self.record.plugin_version,
             last = what,
             ?pause,
             "the endpoint is not called for a while: its plugin keeps failing"

@@ -6,6 +6,7 @@ use crate::blobs::{BLOB_BYTES_MAX, Digest};
 use crate::callers::Passwords;
 use crate::config::SecretSource;
 use crate::limits::{About, Limit};
+use crate::plugin;
 use crate::store::setup::{EndpointAccess, HttpGrant, Records, Role, Scheme};
 use anyhow::{Context, anyhow, ensure};
 use std::collections::BTreeMap;
@@ -130,13 +131,13 @@ pub(super) fn hashes(
     }
 }
 
-/// Reads each file once, has it accepted, and writes its digest into the endpoints that name it.
+/// Reads each file once, has it accepted, and writes its digest and version into the endpoints that name it.
 pub(super) fn accept_plugins(
     declaration: &mut Declaration,
     setup: &Setup,
     problems: &mut Vec<Problem>,
 ) -> Vec<Vec<u8>> {
-    let mut by_path: BTreeMap<PathBuf, Result<Digest, String>> = BTreeMap::new();
+    let mut by_path: BTreeMap<PathBuf, Result<(Digest, Option<String>), String>> = BTreeMap::new();
     let mut plugins: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
     for (id, Declared { file, value }) in &mut declaration.endpoints {
         if value.record.plugin_name.is_empty() {
@@ -146,11 +147,15 @@ pub(super) fn accept_plugins(
         let accepted = by_path.entry(value.plugin.clone()).or_insert_with(|| {
             let bytes = read_plugin(&value.plugin).map_err(|error| format!("{error:#}"))?;
             let digest = (setup.accept)(&bytes).map_err(|error| format!("{error:#}"))?;
+            let version = plugin::version(&bytes);
             plugins.insert(digest, bytes);
-            Ok(digest)
+            Ok((digest, version))
         });
         match accepted {
-            Ok(digest) => value.record.plugin = digest.to_string(),
+            Ok((digest, version)) => {
+                value.record.plugin = digest.to_string();
+                value.record.plugin_version.clone_from(version);
+            }
             Err(error) => {
                 let text = format!("is {}, which cannot be used: {error}", value.plugin.display());
                 problems.push(problem(file, format!("endpoints.{id}.plugin"), text));

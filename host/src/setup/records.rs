@@ -145,6 +145,7 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
         vendor,
         plugin: String::new(),
         plugin_name,
+        plugin_version: None,
         mode,
         config,
         secrets,

@@ -86,6 +86,9 @@ pub(crate) struct EndpointRecord {
     pub(crate) plugin: String,
     /// For people: the name of the file that the bytes came from, without `.wasm`.
     pub(crate) plugin_name: String,
+    /// For people: the version that the component says it has.
+    #[serde(default)]
+    pub(crate) plugin_version: Option<String>,
     pub(crate) mode: Mode,
     /// What `config.get` answers.
     pub(crate) config: BTreeMap<String, String>,
@@ -230,6 +233,7 @@ mod tests {
             vendor: "acme".into(),
             plugin: "ab".repeat(32),
             plugin_name: "sandbox".into(),
+            plugin_version: Some("1.2.0".into()),
             mode: Mode::Live,
             config: BTreeMap::from([("region".into(), "eu".into())]),
             secrets: BTreeMap::from([("key".into(), SecretSource::Env("ACME_KEY".into()))]),
