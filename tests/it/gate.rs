@@ -217,6 +217,10 @@ fn what_is_too_much_for_a_compiler_is_counted_before() {
     refused(&host, &module("(table 1000000 funcref)"), "1000000 elements in one table");
     let data = many("(data \"\")", 30_000);
     refused(&host, &module(&data), "30000 data segments");
+    let name = format!("(func ${})", many("n", (64 << 10) + 1));
+    refused(&host, &module(&name), "65537 bytes in one name");
+    let custom = many("(@custom \"c\" \"\")", 3000);
+    refused(&host, &module(&custom), "2001 custom sections");
     let elements = many("(elem func)", 2000);
     refused(&host, &module(&elements), "2000 element segments");
 }

@@ -2,6 +2,7 @@
 //! every way that costs a compiler time. Looking at it costs time in proportion to its bytes, and it runs in the
 //! worker all the same: see [`super::worker`].
 
+use super::custom::longest_name;
 use super::engine::{
     CORE_INSTANCES_PER_COMPONENT_MAX, FEATURES, MEMORIES_PER_COMPONENT_MAX, TABLE_ELEMENTS_MAX,
     TABLES_PER_COMPONENT_MAX,
@@ -35,6 +36,10 @@ const BRANCH_TARGET_COUNT_MAX: usize = 100_000;
 const DATA_SEGMENT_COUNT_MAX: u32 = 20_000;
 /// Element segments of one module. Linkers make one, or one per library.
 const ELEMENT_SEGMENT_COUNT_MAX: u32 = 1000;
+/// The name of a function or of a module. Each of a trap's frames has a copy. Mangled ones have some thousand at most.
+const NAME_BYTES_MAX: usize = 64 << 10;
+/// Custom sections, all together. A module with debug information has a dozen.
+const CUSTOM_SECTION_COUNT_MAX: usize = 2000;
 /// How many names a refusal lists.
 const NAMES_TOLD_MAX: usize = 5;
 const PAGE_BYTES: u64 = 64 << 10;
@@ -102,6 +107,7 @@ struct Counts {
     core_instances: usize,
     memories: usize,
     tables: usize,
+    custom_sections: usize,
 }
 
 impl Gate {
@@ -192,6 +198,11 @@ impl Gate {
             Payload::ElementSection(section) => {
                 let max = ELEMENT_SEGMENT_COUNT_MAX;
                 within(section.count(), max, "element segments in one module")?;
+            }
+            Payload::CustomSection(section) => {
+                let max = CUSTOM_SECTION_COUNT_MAX;
+                add(&mut counts.custom_sections, 1, max, "custom sections")?;
+                within(longest_name(section), NAME_BYTES_MAX, "bytes in one name")?;
             }
             Payload::ComponentImportSection(section) if self.depth == 1 => {
                 for import in section.clone() {
