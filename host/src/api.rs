@@ -16,6 +16,7 @@ mod openapi;
 mod operator;
 mod read;
 mod resource;
+mod subject;
 mod trace;
 mod user;
 

@@ -22,8 +22,12 @@ enum End {
     Told(u64, u64),
     /// It is let go on.
     Logged,
-    /// A list of so many.
+    /// A list of so many, which goes on.
     Listed(usize),
+    /// A list under this key, of so many that are the same.
+    Repeated(&'static str, usize),
+    /// It is believed, and its numbers are those that it said.
+    Exact(&'static str),
     /// The list is given up.
     GivenUp,
     /// Is for `breaker` or `kv_quota`.
@@ -87,6 +91,22 @@ fn end(habit: Habit) -> End {
         Habit::QuantityNan | Habit::QuantityExponent => End::Nonsense("is not a decimal"),
         Habit::QuantityHuge => End::Nonsense("a decimal has at most 64 characters"),
         Habit::FailureCode => End::Nonsense("a failure's respcode is 400 to 599"),
+        Habit::PagesCircle => End::Nonsense("the pages go in a circle, by way of `1`"),
+        Habit::AccountsSame => End::Repeated("accounts", 1000),
+        Habit::SkusSame => End::Repeated("resources", 1000),
+        Habit::OtherAccount | Habit::OtherResource => {
+            End::Nonsense("of the answer, `another`, was not asked for")
+        }
+        Habit::OtherUser => End::Nonsense("the user of the answer, `anotheranother"),
+        Habit::OtherName => End::Nonsense("of the answer is the id of another account"),
+        Habit::OtherUsage => End::Nonsense("a record is of `another`, which was not asked for"),
+        Habit::UsageOutside | Habit::UsageBackwards => {
+            End::Nonsense("does not belong to the window of")
+        }
+        Habit::InstantFar | Habit::InstantText => End::Nonsense("is no time as RFC 3339 has it"),
+        Habit::QuantityNegative => End::Exact("\"quantity\":-5}"),
+        Habit::LicenseHuge => End::Exact("\"license\":18446744073709551615"),
+        Habit::TierHuge => End::Exact("\"sequencenumber\":4294967295,"),
     }
 }
 
@@ -159,12 +179,29 @@ fn indulge(client: &Client, habit: Habit) -> Answer {
             let change = bodies::action(&account, &unique("change"), &instance, "update");
             client.put("/resource", &change)
         }
-        Habit::PagesEmpty | Habit::PagesEndless | Habit::PagesSlow | Habit::PagesFar => {
-            client.get("/account")
+        Habit::PagesEmpty
+        | Habit::PagesEndless
+        | Habit::PagesSlow
+        | Habit::PagesFar
+        | Habit::PagesCircle
+        | Habit::AccountsSame => client.get("/account"),
+        Habit::SkusSame | Habit::TierHuge => client.get("/catalog"),
+        Habit::OtherAccount => client.get("/account/account-1"),
+        Habit::OtherName => {
+            let [_, second] = [client.new_account(), client.new_account()];
+            client.get(&format!("/account/{}", second.id))
         }
-        Habit::QuantityNan | Habit::QuantityHuge | Habit::QuantityExponent => {
-            client.get("/billing/instance")
+        Habit::OtherUser => client.get("/account/user/account-1"),
+        Habit::OtherResource | Habit::InstantFar | Habit::InstantText | Habit::LicenseHuge => {
+            client.get("/resource/instance-1")
         }
+        Habit::QuantityNan
+        | Habit::QuantityHuge
+        | Habit::QuantityExponent
+        | Habit::QuantityNegative
+        | Habit::OtherUsage
+        | Habit::UsageOutside
+        | Habit::UsageBackwards => client.get("/billing/instance-1"),
         Habit::Memory
         | Habit::Loop
         | Habit::Recursion
@@ -326,6 +363,35 @@ fn who_asks_for_what_it_may_have_gets_it_and_no_more() {
         for _ in 0..2 {
             let answer = suffer(&host, habit).succeeded();
             assert_eq!(answer.body()[key], number, "{}: {}", habit.name(), answer.text);
+        }
+    }
+}
+
+#[test]
+fn a_list_may_say_one_thing_often() {
+    let (host, habits) = start(|end| matches!(end, End::Repeated(..)));
+    for habit in habits {
+        let End::Repeated(key, count) = end(habit) else { unreachable!() };
+        let answer = suffer(&host, habit).succeeded();
+        let items = answer.body()[key].as_array().unwrap().clone();
+        assert_eq!(items.len(), count, "{}", habit.name());
+        assert!(items.iter().all(|item| *item == items[0]));
+        assert_eq!(answer.header("link"), None);
+    }
+}
+
+/// The host has no opinion of a number that the contract allows, and does not round it.
+#[test]
+fn a_number_comes_as_it_was_said_however_absurd() {
+    let (host, habits) = start(|end| matches!(end, End::Exact(_)));
+    for habit in habits {
+        let End::Exact(words) = end(habit) else { unreachable!() };
+        let answer = suffer(&host, habit).succeeded();
+        assert!(answer.text.contains(words), "{}: {words}: {}", habit.name(), answer.text);
+        if habit == Habit::TierHuge {
+            for words in ["79228162514264337593543950335", "-0.0000000000000000000000000001"] {
+                assert!(answer.text.contains(words), "{words}: {}", answer.text);
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
 use super::read::{all_from, ask, ask_all, whole};
+use super::subject::Subject;
 use crate::model::{
     AccountInfo, Answer, CreateAccount, DeleteAccount, OperationKind, Page, UpdateAccount,
 };
@@ -89,11 +90,21 @@ pub(super) async fn get_account(call: Call) -> Response<Body> {
     let got = async {
         let id = call.id()?;
         let endpoint = call.endpoint(None, &[&id]).await?;
-        let account = call.known(&endpoint, &id).await?.account.unwrap_or(id);
+        let known = call.known(&endpoint, &id).await?.account;
+        let account = known.clone().unwrap_or_else(|| id.clone());
         let accountinfo = ask(&endpoint, kind, |adapter, store| {
             async move { adapter.account(&mut *store)?.call_get(store, &account).await }.boxed()
-        });
-        Ok(Answer::done(kind, &GotAccount { accountinfo: accountinfo.await? })?)
+        })
+        .await?;
+        let subject = Subject {
+            what: "account",
+            asked: &id,
+            known: known.as_deref(),
+            provider_id: &accountinfo.provideraccountid,
+            own_id: Some(&accountinfo.accountid),
+        };
+        call.check_subject(&endpoint, kind, subject, |known| known.account).await?;
+        Ok(Answer::done(kind, &GotAccount { accountinfo })?)
     };
     call.finish(kind, got.await)
 }

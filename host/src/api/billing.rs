@@ -2,11 +2,13 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{PAGES_BYTES_MAX, ask, check_next, in_time, json_bytes};
+use super::read::{Begun, PAGES_BYTES_MAX, ask, in_time, json_bytes};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::fixed;
-use crate::model::{Answer, BillingScope, OperationKind, Page, UsageFeed, Window};
+use crate::model::{
+    Answer, BillingScope, OperationKind, Page, UsageFeed, UsageRecord, Window, json, nonsense,
+};
 use crate::store::customer::IdRecord;
 use axum::body::Body;
 use futures_util::FutureExt;
@@ -148,6 +150,33 @@ fn instant(at: Timestamp) -> String {
     at.to_string().replace('Z', "+00:00")
 }
 
+/// Records are of what was asked for and begin in the window: else a customer would pay for another, or twice.
+fn check_records(scope: &BillingScope, window: &Window, records: &[UsageRecord]) -> Result<()> {
+    let wrong = |what: String| nonsense(OperationKind::Usage, &what);
+    let parse = |text: &str| json::instant(text).map_err(wrong);
+    let asked = parse(&window.start)?..parse(&window.end)?;
+    for record in records {
+        let other = match scope {
+            BillingScope::Instance(id) => Some(&record.instanceid).filter(|of| *of != id),
+            BillingScope::Subscription(id) => record.subscriptionid.as_ref().filter(|of| *of != id),
+            BillingScope::Account(_) => None,
+        };
+        if let Some(other) = other {
+            let shown = other.escape_debug();
+            return Err(wrong(format!("a record is of `{shown}`, which was not asked for")));
+        }
+        let (start, end) = (parse(&record.usage_start_time)?, parse(&record.usage_end_time)?);
+        if !asked.contains(&start) || end < start {
+            let text = format!(
+                "a record of {start} to {end} does not belong to the window of {} to {}",
+                asked.start, asked.end
+            );
+            return Err(wrong(text));
+        }
+    }
+    Ok(())
+}
+
 /// The feed of one window: a page when `page` has a limit, else all of it.
 async fn usage(
     endpoint: &Endpoint,
@@ -159,16 +188,16 @@ async fn usage(
     let mut all: Option<UsageFeed> = None;
     let mut bytes = 0;
     let began = Instant::now();
+    let mut begun = Begun::new(OperationKind::Usage, &page);
     for _ in 0..PAGE_COUNT_MAX {
-        let (asked, window, part) = (scope.clone(), window.clone(), page.clone());
+        let (asked, of, part) = (scope.clone(), window.clone(), page.clone());
         let feed = ask(endpoint, OperationKind::Usage, |adapter, store| {
-            async move {
-                    adapter.billing(&mut *store)?.call_usage(store, &asked, &window, &part).await
-                }
+            async move { adapter.billing(&mut *store)?.call_usage(store, &asked, &of, &part).await }
                 .boxed()
         })
         .await?;
-        check_next(OperationKind::Usage, feed.next.as_deref())?;
+        begun.next(feed.next.as_deref())?;
+        check_records(scope, window, &feed.usagefeed)?;
         let next = feed.next.clone();
         let complete = next.is_none() || page.limit.is_some();
         if !complete {

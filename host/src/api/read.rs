@@ -13,6 +13,7 @@ use futures_util::future::{BoxFuture, join_all};
 use http::{HeaderValue, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,14 +70,34 @@ pub(super) fn in_time(endpoint: &Endpoint, began: Instant) -> Result<()> {
     Err(Error::new(ErrorCode::PluginTimeout, text))
 }
 
-/// Where the next page begins goes into a header of the answer, and back into the path of a request.
-pub(super) fn check_next(kind: OperationKind, next: Option<&str>) -> Result<()> {
-    match next.map_or(0, str::len) {
-        0..=NEXT_BYTES_MAX => Ok(()),
-        length => Err(nonsense(
-            kind,
-            &format!("a `next` has at most {NEXT_BYTES_MAX} bytes, not {length}"),
-        )),
+/// Where the pages of one list begin, as hashes: there may be many.
+pub(super) struct Begun {
+    kind: OperationKind,
+    seen: HashSet<blake3::Hash>,
+}
+
+impl Begun {
+    /// With the page that is asked for first.
+    pub(super) fn new(kind: OperationKind, page: &Page) -> Begun {
+        let first = page.after.iter().map(|after| blake3::hash(after.as_bytes()));
+        Begun { kind, seen: first.collect() }
+    }
+
+    /// Takes where the next page begins, which goes into a header of the answer, and back into the path of a
+    /// request. A list that goes back to a page before would never end.
+    pub(super) fn next(&mut self, next: Option<&str>) -> Result<()> {
+        let Some(next) = next else { return Ok(()) };
+        if next.len() > NEXT_BYTES_MAX {
+            let text = format!("a `next` has at most {NEXT_BYTES_MAX} bytes, not {}", next.len());
+            return Err(nonsense(self.kind, &text));
+        }
+        match self.seen.insert(blake3::hash(next.as_bytes())) {
+            true => Ok(()),
+            false => {
+                let text = format!("the pages go in a circle, by way of `{}`", next.escape_debug());
+                Err(nonsense(self.kind, &text))
+            }
+        }
     }
 }
 
@@ -98,13 +119,14 @@ where
         -> BoxFuture<'a, wasmtime::Result<Result<(Vec<T>, Option<String>), Failure>>>,
 {
     let began = Instant::now();
+    let mut begun = Begun::new(kind, page);
     let mut items: Vec<T> = Vec::new();
     let mut bytes = 0;
     let mut after = page.after.clone();
     loop {
         let part = Page { limit: page.limit, after };
         let (more, next) = ask(endpoint, kind, |adapter, store| run(adapter, store, part)).await?;
-        check_next(kind, next.as_deref())?;
+        begun.next(next.as_deref())?;
         let last = next.is_none() || page.limit.is_some() || more.is_empty();
         if !last {
             bytes += json_bytes(kind, &more)?;
@@ -311,6 +333,18 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_that_go_in_a_circle_are_found_wherever_they_began() {
+        let all = |after: Option<&str>, nexts: &[Option<&str>]| {
+            let page = Page { limit: None, after: after.map(str::to_owned) };
+            let mut begun = Begun::new(OperationKind::ListAccounts, &page);
+            nexts.iter().try_for_each(|next| begun.next(*next)).is_ok()
+        };
+        assert!(all(None, &[Some("a"), Some("b"), None]) && all(Some("a"), &[Some("b"), None]));
+        assert!(!all(None, &[Some("a"), Some("b"), Some("a")]));
+        assert!(!all(Some("a"), &[Some("a")]) && !all(Some("a"), &[Some("b"), Some("a")]));
+    }
 
     #[test]
     fn what_would_fail_the_list_that_it_stands_in_is_refused() {

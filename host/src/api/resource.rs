@@ -4,6 +4,7 @@ use super::call::{Call, Stop};
 use super::change::unknown_action;
 use super::openapi::{params, schemas};
 use super::read::{Items, ask, ask_all};
+use super::subject::Subject;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode};
 use crate::model::{Answer, CreateResource, DeleteResource, OperationKind, Page, ResourceInfo};
@@ -115,7 +116,7 @@ pub(super) async fn get_resource(call: Call) -> Response<Body> {
         let page = call.page()?;
         let endpoint = call.endpoint(None, &[&id]).await?;
         let known = call.known(&endpoint, &id).await?;
-        let instance = known.instance.clone().unwrap_or_else(|| id.clone());
+        let get = || get(&call, &endpoint, &id, known.instance.as_deref());
         let account = known.account.clone().unwrap_or_else(|| id.clone());
         let found = match (wanted, known.instance.is_some(), known.account.is_some()) {
             (None, true, true) => {
@@ -123,13 +124,13 @@ pub(super) async fn get_resource(call: Call) -> Response<Body> {
                 return Err(Error::new(ErrorCode::Ambiguous, text).into());
             }
             (Some("instance"), ..) | (None, true, false) => {
-                Found::Resource(get(&call, &endpoint, instance).await?.into())
+                Found::Resource(get().await?.into())
             }
             (Some(_), ..) | (None, false, true) => {
                 kind = OperationKind::ListResources;
                 Found::Resources(list(&call, &endpoint, account, &page).await?)
             }
-            (None, false, false) => match get(&call, &endpoint, instance).await {
+            (None, false, false) => match get().await {
                 Err(Stop::Refused(failure)) if matches!(failure.respcode, 404 | 501) => {
                     match list(&call, &endpoint, account, &page).await {
                         Ok(resources) => {
@@ -177,11 +178,20 @@ async fn mark_pending(
     Ok(())
 }
 
-async fn get(call: &Call, endpoint: &Endpoint, id: String) -> Result<ResourceInfo, Stop> {
-    let mut resource = ask(endpoint, OperationKind::GetResource, |adapter, store| {
+async fn get(
+    call: &Call,
+    endpoint: &Endpoint,
+    asked: &str,
+    known: Option<&str>,
+) -> Result<ResourceInfo, Stop> {
+    let kind = OperationKind::GetResource;
+    let id = known.unwrap_or(asked).to_owned();
+    let mut resource = ask(endpoint, kind, |adapter, store| {
         async move { adapter.resource(&mut *store)?.call_get(store, &id).await }.boxed()
     })
     .await?;
+    let provider_id = &resource.parameters.providerinstanceid;
+    Subject { what: "instance", asked, known, provider_id, own_id: None }.check(kind)?;
     mark_pending(call, endpoint, &mut resource).await?;
     Ok(resource)
 }

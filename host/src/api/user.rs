@@ -4,6 +4,7 @@ use super::call::{Call, Stop};
 use super::change::unknown_action;
 use super::openapi::{params, schemas};
 use super::read::{Items, ask, ask_all};
+use super::subject::Subject;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode};
 use crate::model::{
@@ -125,19 +126,19 @@ pub(super) async fn get_user(call: Call) -> Response<Body> {
         let page = call.page()?;
         let endpoint = call.endpoint(None, &[&id]).await?;
         let known = call.known(&endpoint, &id).await?;
-        let user = known.user.clone().unwrap_or_else(|| id.clone());
+        let get = || get(&call, &endpoint, &id, known.user.as_deref());
         let account = known.account.clone().unwrap_or_else(|| id.clone());
         let found = match (wanted, known.user.is_some(), known.account.is_some()) {
             (None, true, true) => {
                 let text = format!("`{id}` is a user and an account: say which with `?kind=user` or `?kind=account`.");
                 return Err(Error::new(ErrorCode::Ambiguous, text).into());
             }
-            (Some("user"), ..) | (None, true, false) => Found::User(get(&endpoint, user).await?),
+            (Some("user"), ..) | (None, true, false) => Found::User(get().await?),
             (Some(_), ..) | (None, false, true) => {
                 kind = OperationKind::ListUsers;
                 Found::Users(list(&endpoint, account, &page).await?)
             }
-            (None, false, false) => match get(&endpoint, user).await {
+            (None, false, false) => match get().await {
                 Err(Stop::Refused(failure)) if matches!(failure.respcode, 404 | 501) => {
                     match list(&endpoint, account, &page).await {
                         Ok(users) => {
@@ -172,11 +173,22 @@ enum Found {
     Users(Items<UserInfo>),
 }
 
-async fn get(endpoint: &Endpoint, id: String) -> Result<UserInfo, Stop> {
-    ask(endpoint, OperationKind::GetUser, |adapter, store| {
+async fn get(
+    call: &Call,
+    endpoint: &Endpoint,
+    asked: &str,
+    known: Option<&str>,
+) -> Result<UserInfo, Stop> {
+    let kind = OperationKind::GetUser;
+    let id = known.unwrap_or(asked).to_owned();
+    let user = ask(endpoint, kind, |adapter, store| {
         async move { adapter.user(&mut *store)?.call_get(store, &id).await }.boxed()
     })
-    .await
+    .await?;
+    let (provider_id, own_id) = (&user.provideruserid, user.userid.as_deref());
+    let subject = Subject { what: "user", asked, known, provider_id, own_id };
+    call.check_subject(endpoint, kind, subject, |known| known.user).await?;
+    Ok(user)
 }
 
 async fn list(endpoint: &Endpoint, account: String, page: &Page) -> Result<Items<UserInfo>, Stop> {

@@ -102,9 +102,13 @@ fn has_respcode(object: &str) -> bool {
             .is_ok_and(|members| members.contains_key("respcode"))
 }
 
+/// How much of what is wrong with an answer is logged: it may repeat what the plugin wrote.
+const NONSENSE_CHARS_MAX: usize = 1000;
+
 /// The plugin answered what the contract does not allow.
 pub(crate) fn nonsense(kind: OperationKind, what: &str) -> Error {
     let name = kind.texts().name;
+    let what: String = what.chars().take(NONSENSE_CHARS_MAX).collect();
     let text = format!(
         "The provider's adapter answered {name} with something that the contract does not allow. Its vendor has to mend it; the log has the details."
     );

@@ -1,6 +1,6 @@
 //! Usage: CNSP 1.0, Billing.
 
-use super::json::{OpenMap, decimal_number, open_map};
+use super::json::{OpenMap, decimal_number, instant_text, open_map};
 use super::{Decimal, Instant};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -40,10 +40,12 @@ pub struct UsageRecord {
     /// A `charge.chargeid` of the instance's offering.
     pub chargeid: String,
     #[component(name = "usage-start-time")]
+    #[serde(serialize_with = "instant_text::serialize")]
     #[schema(value_type = String)]
     pub usage_start_time: Instant,
     /// Exclusive.
     #[component(name = "usage-end-time")]
+    #[serde(serialize_with = "instant_text::serialize")]
     #[schema(value_type = String)]
     pub usage_end_time: Instant,
     /// `UsageRecord`.
@@ -81,9 +83,11 @@ pub struct UsageFeed {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accountid: Option<String>,
     #[component(name = "usage-start-time")]
+    #[serde(serialize_with = "instant_text::serialize")]
     #[schema(value_type = String)]
     pub usage_start_time: Instant,
     #[component(name = "usage-end-time")]
+    #[serde(serialize_with = "instant_text::serialize")]
     #[schema(value_type = String)]
     pub usage_end_time: Instant,
     pub usagefeed: Vec<UsageRecord>,

@@ -4,6 +4,7 @@
 //! that is not JSON makes the whole answer fail, and the caller is told that the plugin answered nonsense.
 
 use super::CustomOption;
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap, Serializer};
@@ -22,6 +23,8 @@ pub type OpenMap = Vec<(String, Json)>;
 /// not be much longer as text.
 const SPACE_BYTES_MAX: usize = 64;
 const DECIMAL_BYTES_MAX: usize = 64;
+/// The longest point in time: with nanoseconds and an offset it has 35.
+const INSTANT_BYTES_MAX: usize = 40;
 
 struct Members;
 
@@ -132,6 +135,43 @@ pub(crate) mod decimal_text {
     }
 }
 
+/// A point in time from a plugin, or why it is none: RFC 3339 with an offset, between the years 0 and 9999.
+pub(crate) fn instant(text: &str) -> Result<Timestamp, String> {
+    // The parser takes other notations, too.
+    let plain = |c: u8| c.is_ascii_digit() || b"-:.+TtZz".contains(&c);
+    let is_rfc_3339 = text.len() <= INSTANT_BYTES_MAX
+        && text.bytes().all(plain)
+        && text.as_bytes().get(4) == Some(&b'-')
+        && !text.starts_with(['-', '+']);
+    let parsed = is_rfc_3339.then(|| text.parse().ok()).flatten();
+    parsed.ok_or_else(|| {
+        let shown: String = text.chars().take(INSTANT_BYTES_MAX).collect();
+        format!("`{}` is no time as RFC 3339 has it", shown.escape_debug())
+    })
+}
+
+/// `#[serde(serialize_with)]` of an [`Instant`](super::Instant), which stays as it is written.
+pub(crate) mod instant_text {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(text: &str, s: S) -> Result<S::Ok, S::Error> {
+        instant(text).map_err(S::Error::custom)?;
+        s.serialize_str(text)
+    }
+}
+
+/// As [`instant_text`], or `null`.
+pub(crate) mod optional_instant_text {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(text: &Option<String>, s: S) -> Result<S::Ok, S::Error> {
+        match text {
+            Some(text) => instant_text::serialize(text, s),
+            None => s.serialize_none(),
+        }
+    }
+}
+
 /// A yes or no that CNSP shows as 1 or 0.
 pub(crate) mod one_or_zero {
     use super::*;
@@ -187,6 +227,35 @@ pub(crate) mod tests {
         assert!(decimal("-12.50").is_ok() && decimal(&"0".repeat(65)).is_err());
         let padded = |spaces: usize| raw::<serde_json::Error>(&(" ".repeat(spaces) + "1")).is_ok();
         assert!(padded(64) && !padded(65));
+    }
+
+    #[test]
+    fn a_time_is_rfc_3339_or_none() {
+        for text in [
+            "2016-08-01T00:00:00+00:00",
+            "2016-08-01t00:00:00.123456789-23:59",
+            "9999-12-30T00:00:00Z",
+        ] {
+            assert!(instant(text).is_ok(), "{text}");
+        }
+        for text in [
+            "",
+            "2016-08-01",
+            "2016-08-01T00:00:00",
+            "2016-08-32T00:00:00Z",
+            "20160801T000000Z",
+            "2016-08-01T00:00:00+00:00[UTC]",
+            "-009999-01-01T00:00:00Z",
+            "-123-08-01T00:00:00Z",
+            "+1234-08-01T00:00:00Z",
+            "99999-08-01T00:00:00Z",
+            "1470009600",
+            "NaN",
+            &"9".repeat(1000),
+        ] {
+            assert!(instant(text).is_err(), "{text}");
+        }
+        assert!(instant(&"9".repeat(1 << 20)).unwrap_err().len() < 100);
     }
 
     /// Any JSON value that the checks of a body let through.

@@ -2,6 +2,7 @@
 
 use super::json::{
     Json, OpenMap, all_but_custom_options, as_map, custom_options, json_text, open_map,
+    optional_instant_text,
 };
 use super::{InstanceInfo, Instant, Pending, PendingResource, Requestor};
 use serde::{Deserialize, Serialize};
@@ -211,10 +212,16 @@ pub struct ResourceParameters {
     /// `pending`, `active`, `suspended` or `cancel`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_instant_text::serialize"
+    )]
     #[schema(value_type = Option<String>)]
     pub startdate: Option<Instant>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_instant_text::serialize"
+    )]
     #[schema(value_type = Option<String>)]
     pub enddate: Option<Instant>,
     #[serde(flatten, with = "open_map")]
