@@ -9,6 +9,14 @@ use wit_parser::{Resolve, WorldItem};
 
 const WORLD: &str = "adapter";
 
+/// What a guest exports besides, which makes handles: two resources of its own. It names their functions
+/// `[resource-new]thing`, `[resource-rep]thing` and `[resource-drop]thing`, of [`HANDLES`].
+const WITH_HANDLES: &str = "
+    package hostile:handles;
+    interface handles { resource thing; resource other; }
+    world adapter { include cnsp:adapter/adapter@1.0.0; export handles; }";
+const HANDLES: &str = "[export]hostile:handles/handles";
+
 /// What a guest has that does not bring its own: 64 KiB of memory, with room for arguments in its upper half.
 const MEMORY: &str = "(memory (export \"memory\") 1)";
 const REALLOC: &str = "
@@ -44,7 +52,10 @@ pub fn component(name: &str) -> Vec<u8> {
     let own = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut resolve = Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_dir(wit).expect("the contract can be read");
+    let (mut package, _) = resolve.push_dir(wit).expect("the contract can be read");
+    if own.contains(HANDLES) {
+        package = resolve.push_str("handles.wit", WITH_HANDLES).expect("it can be read");
+    }
     let world = resolve.select_world(&[package], Some(WORLD)).expect("the contract has its world");
     // Imports have to come first, and only the file has some.
     let mut text = format!("(module {own}\n");

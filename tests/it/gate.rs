@@ -1,6 +1,8 @@
 //! The upload gate: what no host should run is refused in words that help, in little time, and nobody who is being
 //! served notices. What is compiled is compiled by a process that leaves nothing behind.
 
+mod start;
+
 use cnsp_tests::check_time;
 use cnsp_tests::eventually;
 use cnsp_tests::host::{Host, Options};
@@ -40,10 +42,15 @@ fn section(id: u8, content: &[u8]) -> Vec<u8> {
 
 /// A plugin that is right, with one more core module, which is instantiated with the others.
 fn with_module(module: &[u8]) -> Vec<u8> {
+    with_section(1, module, 2)
+}
+
+/// A plugin that is right, with one more section, which the section `instances` instantiates without arguments.
+fn with_section(id: u8, content: &[u8], instances: u8) -> Vec<u8> {
     let plugin = std::fs::read(fixture("greedy")).unwrap();
-    let (mut at, mut modules) = (8, 0);
+    let (mut at, mut before) = (8, 0);
     while at < plugin.len() {
-        modules += usize::from(plugin[at] == 1);
+        before += usize::from(plugin[at] == id);
         let (mut length, mut shift) = (0, 0);
         loop {
             at += 1;
@@ -55,8 +62,8 @@ fn with_module(module: &[u8]) -> Vec<u8> {
         }
         at += 1 + length;
     }
-    let instance = [&[1, 0], leb(modules).as_slice(), &[0]].concat();
-    [plugin, section(1, module), section(2, &instance)].concat()
+    let instance = [&[1, 0], leb(before).as_slice(), &[0]].concat();
+    [plugin, section(id, content), section(instances, &instance)].concat()
 }
 
 /// A module of so many functions without parameters, each with this body.
@@ -229,26 +236,6 @@ fn what_is_too_much_for_a_compiler_is_counted_before() {
 fn a_component_of_too_many_bytes_is_not_looked_at() {
     let host = Options::default().set("calls.component_bytes_max", 1_000_000).start();
     refused(&host, &vec![0; 1_000_001], "has 1000001 bytes and may have 1000000");
-}
-
-#[test]
-fn a_start_that_does_not_end_or_fails_is_refused() {
-    let host = Host::start();
-    let start = |body: &str| {
-        let text = format!("(module (func $f {body}) (start $f))");
-        with_module(&wat::parse_str(text).unwrap())
-    };
-    for (body, words) in [
-        ("(loop br 0)", "start did not end within 500ms"),
-        ("unreachable", "start failed: wasm trap: wasm `unreachable`"),
-        ("call 0", "start failed: wasm trap: call stack exhausted"),
-    ] {
-        let text = refusal(&host, &start(body), Duration::from_secs(10));
-        assert!(text.contains(words), "{text}");
-    }
-    // What was spliced in is all that was wrong.
-    host.apply_right(declared(&start("nop")).path());
-    host.operator().at("upload").get("/discovery").succeeded();
 }
 
 /// Uploads the bomb while others are served, and answers how it was refused.

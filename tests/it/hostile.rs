@@ -41,13 +41,14 @@ enum End {
 use Call::{Create, Get, Health};
 use End::{Answered, Over, Trapped};
 
-const CASES: [(&str, Call, End); 55] = [
+const CASES: [(&str, Call, End); 64] = [
     ("answer_at_the_edge", Get, Trapped("out of bounds")),
     ("answer_out_of_bounds", Get, Trapped("out of bounds")),
     ("answer_unaligned", Get, Trapped("not aligned")),
     ("argument_not_utf8", Get, Trapped("utf-8")),
     ("argument_of_all_memory", Get, Over("argument size")),
     ("argument_of_many_fields", Get, Over("argument size")),
+    ("argument_of_one_place", Get, Over("argument size")),
     ("argument_out_of_bounds", Get, Trapped("out of bounds")),
     ("bool_of_no_case", Health, Answered),
     ("call_loop", Get, Over("CPU time")),
@@ -62,6 +63,14 @@ const CASES: [(&str, Call, End); 55] = [
     ("grow_by_nothing", Get, Over("CPU time")),
     ("grow_loop", Get, Over("CPU time")),
     ("grow_to_the_end", Get, Over("memory")),
+    ("handle_bomb", Get, Trapped("store handle limit exceeded")),
+    ("handle_churn", Get, Over("CPU time")),
+    ("handle_dropped_twice", Get, Trapped("unknown handle index 1")),
+    ("handle_forged", Get, Trapped("unknown handle index 2147483647")),
+    ("handle_leak", Health, Answered),
+    ("handle_of_another_type", Get, Trapped("wrong type")),
+    ("handle_of_nothing", Get, Trapped("unknown handle index 1")),
+    ("handle_zero", Get, Trapped("unknown handle index 0")),
     ("kv_loop", Get, Over("CPU time")),
     ("list_of_lists", Health, Over("answer size")),
     ("list_out_of_bounds", Health, Trapped("out of bounds")),

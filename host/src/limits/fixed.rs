@@ -78,6 +78,14 @@ pub(crate) const RANDOM_BYTES: Fixed = Fixed {
     inside: "ask again, on its own processor time",
 };
 
+pub(crate) const HANDLES: Fixed = Fixed {
+    max: 10_000,
+    name: "handles of resources that a component defines for itself, in one call",
+    unit: "handles",
+    why: "the host keeps some words for each; the contract has none, and a language runtime brings along a handful",
+    inside: "have the host keep that many for the length of a call",
+};
+
 // Of what a guest answers.
 
 pub(crate) const PAGE_COUNT: Fixed = Fixed {
@@ -176,7 +184,7 @@ pub(crate) const GUEST_STACK_BYTES: Fixed = Fixed {
 };
 
 /// All of them, in the order of the table.
-pub(super) const ALL: [Fixed; 22] = [
+pub(super) const ALL: [Fixed; 23] = [
     HTTP_HEADERS,
     RETRY_AFTER_S,
     PAUSED_HOSTS,
@@ -186,6 +194,7 @@ pub(super) const ALL: [Fixed; 22] = [
     KV_LIST_BYTES,
     LOG_LINE_BYTES,
     RANDOM_BYTES,
+    HANDLES,
     PAGE_COUNT,
     NEXT_BYTES,
     LIST_ITEMS,

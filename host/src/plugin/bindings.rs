@@ -1,8 +1,9 @@
 //! The typed face of `wit/`, generated, with the records mapped to [`crate::model`].
 #![allow(missing_docs, unreachable_pub, reason = "generated; the documentation is in wit/")]
 
-use super::CallState;
 use super::engine::EPOCH_TICK;
+use super::{CallState, Stopped};
+use crate::limits::fixed;
 use anyhow::{Context, anyhow};
 use exports::cnsp::adapter::{account, billing, catalog, discovery, health, resource, user};
 use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
@@ -143,6 +144,7 @@ pub(super) fn check(
     let limits = StoreLimitsBuilder::new().memory_size(memory_bytes_max).build();
     let mut store = wasmtime::Store::new(engine, limits);
     store.limiter(|limits| limits);
+    store.set_max_component_handles(fixed::HANDLES.max);
     store.set_epoch_deadline(CHECK_TICKS_MAX.into());
     let instance = pre.instantiate(&mut store).map_err(|error| {
         let why = match error.downcast_ref::<Trap>() {
@@ -151,7 +153,7 @@ pub(super) fn check(
                 EPOCH_TICK.saturating_mul(CHECK_TICKS_MAX)
             ),
             Some(trap) => format!("the component's start failed: {trap}"),
-            None => format!("the component does not start: {error:#}"),
+            None => format!("the component does not start: {}", Stopped::new(&error).reason),
         };
         anyhow!("{why}; do in the functions what is done at the start, where the imports can be called, too")
     })?;

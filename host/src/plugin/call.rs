@@ -11,7 +11,7 @@ use super::Plugin;
 use super::bindings::Exports;
 use super::engine::EPOCH_TICK;
 use crate::capability::{HttpUse, Kv, LogUse, Scope};
-use crate::limits::Limit;
+use crate::limits::{Limit, fixed};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,6 +150,7 @@ pub(super) fn limited(
     let mut store = wasmtime::Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(answer_bytes_max);
+    store.set_max_component_handles(fixed::HANDLES.max);
     store.set_epoch_deadline(1);
     // At every tick others on this thread go on, and this call waits for its turn; after the budget, a trap.
     let turns = turns.clone();

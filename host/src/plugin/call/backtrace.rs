@@ -27,7 +27,7 @@ pub(crate) struct Stopped {
 }
 
 impl Stopped {
-    pub(super) fn new(error: &wasmtime::Error) -> Stopped {
+    pub(in crate::plugin) fn new(error: &wasmtime::Error) -> Stopped {
         let parts = error.chain().map(|part| bounded(REASON_BYTES_MAX, format_args!("{part}")));
         let parts: Vec<String> = parts.filter(|part| !part.starts_with(ENGINES_OWN)).collect();
         let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
