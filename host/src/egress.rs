@@ -9,6 +9,7 @@
 
 mod address;
 mod pace;
+mod tls;
 
 use self::pace::Pace;
 use crate::config;
@@ -19,7 +20,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, Method, Url};
+use reqwest::{Client, Method, Url};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,19 +112,15 @@ impl Egress {
         let client = match grants.is_empty() {
             true => None,
             false => {
-                // Fails when it is there already, and that is as good.
-                let _ = rustls::crypto::ring::default_provider().install_default();
                 let names = Names { resolver: self.resolver.clone(), grants: grants.clone() };
-                let mut builder = Client::builder()
+                let tls = tls::config(record.ca_pem.as_deref(), &record.certificate_sha256)?;
+                let builder = Client::builder()
+                    .tls_backend_preconfigured(tls)
                     .redirect(reqwest::redirect::Policy::none())
                     .no_proxy()
                     .dns_resolver(Arc::new(names))
                     .connect_timeout(Duration::from_millis(settings.connect_ms))
                     .pool_idle_timeout(Duration::from_secs(30));
-                if let Some(pem) = &record.ca_pem {
-                    let roots = Certificate::from_pem_bundle(pem.as_bytes())?;
-                    builder = builder.tls_certs_merge(roots);
-                }
                 Some(builder.build()?)
             }
         };

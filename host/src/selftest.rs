@@ -102,6 +102,7 @@ impl<'a> Bench<'a> {
             secrets: BTreeMap::new(),
             grants: vec![grant],
             ca_pem: None,
+            certificate_sha256: Default::default(),
             limits: OwnLimits::default(),
         };
         let outbound = egress.outbound(&record, BTreeMap::new(), &PLENTY)?;

@@ -1,7 +1,8 @@
 //! A provider's API as bad as it may be: the path of a request says how it is answered.
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// A server on a port of its own, for as long as the test runs.
 pub struct Upstream {
     address: SocketAddr,
+    scheme: &'static str,
     seen: Arc<Seen>,
 }
 
@@ -55,6 +57,19 @@ impl Upstream {
     /// # Panics
     /// When that is not free.
     pub fn at(address: &str) -> Upstream {
+        Upstream::listen(address, None)
+    }
+
+    /// Starts one that speaks TLS.
+    ///
+    /// # Panics
+    /// When there is no port.
+    pub fn tls(config: Arc<ServerConfig>) -> Upstream {
+        Upstream::listen("127.0.0.1:0", Some(config))
+    }
+
+    fn listen(address: &str, tls: Option<Arc<ServerConfig>>) -> Upstream {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("it has an address");
         let seen = Arc::new(Seen::default());
@@ -63,17 +78,23 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 shared.connections.fetch_add(1, Ordering::SeqCst);
-                let seen = shared.clone();
+                let (seen, tls) = (shared.clone(), tls.clone());
                 // A client that goes away ends its connection, and nothing else.
-                std::thread::spawn(move || drop(serve(stream, &seen)));
+                std::thread::spawn(move || match tls {
+                    None => drop(serve(stream, &seen)),
+                    Some(config) => {
+                        let connection = ServerConnection::new(config).expect("a connection");
+                        drop(serve(StreamOwned::new(connection, stream), &seen));
+                    }
+                });
             }
         });
-        Upstream { address, seen }
+        Upstream { address, scheme, seen }
     }
 
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https:`.
     pub fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// A grant for it, in TOML, with the exemption that its address needs.
@@ -84,7 +105,7 @@ impl Upstream {
     /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`,
     /// `/redirect-to`, `/later/CODE`, `/echo`, `/packed`, `/drip`, `/endless`, `/silent`, `/cut` or `/garbage`.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}{path}", self.origin())
     }
 
     /// Its port.
@@ -114,8 +135,8 @@ impl Upstream {
 }
 
 /// Answers the requests of one connection.
-fn serve(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
-    let mut reader = BufReader::new(stream.try_clone()?);
+fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
     while let Some(received) = read(&mut reader)? {
         let path = received.path.clone();
         let echo: String =
@@ -124,21 +145,22 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
         seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(received);
         let mut words = path.trim_start_matches('/').split(['/', '?']);
         let what = words.next().unwrap_or_default();
+        let stream = reader.get_mut();
         let number: usize = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
         match what {
-            "status" => answer(&mut stream, number, "X-Upstream: here\r\n", b"the answer")?,
-            "bytes" => answer(&mut stream, 200, "", &vec![b'x'; number])?,
-            "headers" => answer(&mut stream, 200, &"X-Many: 1\r\n".repeat(number), b"")?,
-            "redirect" => answer(&mut stream, 302, "Location: /status/200\r\n", b"")?,
-            "redirect-to" => answer(&mut stream, 302, &format!("Location: {place}\r\n"), b"")?,
+            "status" => answer(stream, number, "X-Upstream: here\r\n", b"the answer")?,
+            "bytes" => answer(stream, 200, "", &vec![b'x'; number])?,
+            "headers" => answer(stream, 200, &"X-Many: 1\r\n".repeat(number), b"")?,
+            "redirect" => answer(stream, 302, "Location: /status/200\r\n", b"")?,
+            "redirect-to" => answer(stream, 302, &format!("Location: {place}\r\n"), b"")?,
             // 429, in a minute.
-            "later" => answer(&mut stream, number, "Retry-After: 60\r\n", b"")?,
+            "later" => answer(stream, number, "Retry-After: 60\r\n", b"")?,
             "echo" => {
                 let header = format!("X-Echo: {}\r\n", echo.replace("\r\n", " "));
-                answer(&mut stream, 200, &header, echo.as_bytes())?;
+                answer(stream, 200, &header, echo.as_bytes())?;
             }
             // Says that it is packed, which nobody looks at.
-            "packed" => answer(&mut stream, 200, "Content-Encoding: gzip\r\n", b"the answer")?,
+            "packed" => answer(stream, 200, "Content-Encoding: gzip\r\n", b"the answer")?,
             "drip" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
                 // Until the client goes: then the write fails.
@@ -156,7 +178,7 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
                 }
             }
             // Until the client goes.
-            "silent" => drop(reader.read(&mut [0])?),
+            "silent" => drop(stream.read(&mut [0])?),
             "cut" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")?;
                 return Ok(());
@@ -171,7 +193,7 @@ fn serve(mut stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
 }
 
 fn answer(
-    stream: &mut TcpStream,
+    stream: &mut impl Write,
     status: usize,
     headers: &str,
     body: &[u8],
@@ -179,11 +201,12 @@ fn answer(
     let length = body.len();
     let head = format!("HTTP/1.1 {status} Told\r\n{headers}Content-Length: {length}\r\n\r\n");
     // In one piece: a second one would wait until the first is acknowledged.
-    stream.write_all(&[head.as_bytes(), body].concat())
+    stream.write_all(&[head.as_bytes(), body].concat())?;
+    stream.flush()
 }
 
 /// The next request; none when the client is done.
-fn read(reader: &mut BufReader<TcpStream>) -> std::io::Result<Option<Received>> {
+fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Received>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

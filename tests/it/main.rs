@@ -19,6 +19,7 @@ mod breaker;
 mod coverage;
 mod egress;
 mod egress_addresses;
+mod egress_tls;
 mod endpoint_choice;
 mod envelope;
 mod failures;

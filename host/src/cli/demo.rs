@@ -172,6 +172,7 @@ fn declare(credentials: &Credentials, plugin: &Path) -> anyhow::Result<Declarati
         secrets: Default::default(),
         grants: Vec::new(),
         ca_pem: None,
+        certificate_sha256: Default::default(),
         limits: OwnLimits::default(),
     };
     let plugin = std::path::absolute(plugin).context("the plugin's path cannot be used")?;

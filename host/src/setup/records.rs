@@ -137,6 +137,7 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
     let secrets = secrets(&mut fields, folder);
     let grants = grants(&mut fields, &secrets);
     let ca_pem = ca(&mut fields, folder);
+    let certificate_sha256 = fingerprints(&mut fields);
     let limits = fields.table("limits");
     let limits = fields.enter("limits", limits.into()).map(self::limits).unwrap_or_default();
     fields.finish();
@@ -151,6 +152,7 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
         secrets,
         grants,
         ca_pem,
+        certificate_sha256,
         limits,
     };
     DeclaredEndpoint { record, plugin }
@@ -293,6 +295,29 @@ fn ca(fields: &mut Fields<'_>, folder: &Path) -> Option<String> {
         fields.problem("ca_file", text);
     }
     Some(pem)
+}
+
+/// As `openssl x509 -fingerprint -sha256` prints them, or without the colons.
+fn fingerprints(fields: &mut Fields<'_>) -> BTreeSet<String> {
+    let key = "certificate_sha256";
+    let Some(texts) = fields.texts(key) else { return BTreeSet::new() };
+    if texts.is_empty() {
+        fields.problem(key, "names no certificate; leave it out where any will do");
+    }
+    check_count(fields, key, texts.len());
+    let mut fingerprints = BTreeSet::new();
+    for text in texts {
+        let plain = text.replace(':', "").to_ascii_lowercase();
+        if plain.len() != 64 || !plain.bytes().all(|c| c.is_ascii_hexdigit()) {
+            let text = format!(
+                "has \"{}\", which is no SHA-256 fingerprint of 64 hexadecimal digits",
+                text.escape_debug()
+            );
+            fields.problem(key, text);
+        }
+        fingerprints.insert(plain);
+    }
+    fingerprints
 }
 
 fn limits(mut fields: Fields<'_>) -> OwnLimits {

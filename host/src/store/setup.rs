@@ -98,6 +98,10 @@ pub(crate) struct EndpointRecord {
     /// Certificates that its providers' may be signed with, beside the system's, in PEM.
     #[serde(default)]
     pub(crate) ca_pem: Option<String>,
+    /// The only certificates that its providers may have: SHA-256 of the whole of each, in lower-case hex. None: any that
+    /// is signed well.
+    #[serde(default)]
+    pub(crate) certificate_sha256: BTreeSet<String>,
     /// Where it has less than the host gives.
     pub(crate) limits: OwnLimits,
 }
@@ -247,6 +251,7 @@ mod tests {
                 secrets: BTreeSet::from(["key".into()]),
             }],
             ca_pem: None,
+            certificate_sha256: BTreeSet::from(["cd".repeat(32)]),
             limits: OwnLimits::default(),
         };
         let value = Bytes::from(serde_json::to_vec(&record).unwrap());
