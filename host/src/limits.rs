@@ -4,6 +4,7 @@
 //! set-up, the API, `cnsp endpoint limits` and the table of SECURITY.md are made from this ([`table`]), and
 //! `selftest` trips each of them at every start. Defaults are in `config.default.toml`.
 
+pub(crate) mod component;
 pub(crate) mod fixed;
 mod table;
 

@@ -1,7 +1,7 @@
 //! Every limit in one table, for `cnsp limits` and SECURITY.md.
 
-use super::fixed;
-use super::{About, Limit};
+use super::fixed::Fixed;
+use super::{About, Limit, component, fixed};
 use crate::config::DEFAULT;
 use std::fmt::Write;
 
@@ -65,12 +65,15 @@ pub(crate) fn table() -> String {
         let default = shown(&default_of(setting), unit);
         let _ = writeln!(out, "| `{key}`, up to `{setting}` | {default} | {why} | {inside} |");
     }
-    out.push_str(
-        "\n| of every endpoint, fixed | most | why | what is still possible |\n|---|---|---|---|\n",
-    );
-    for limit in fixed::ALL {
-        let most = shown(&limit.max.to_string(), limit.unit);
-        let _ = writeln!(out, "| {} | {most} | {} | {} |", limit.name, limit.why, limit.inside);
+    for (of, limits) in [("endpoint", &fixed::ALL[..]), ("component", &component::ALL[..])] {
+        let _ = writeln!(
+            out,
+            "\n| of every {of}, fixed | most | why | what is still possible |\n|---|---|---|---|"
+        );
+        for Fixed { max, name, unit, why, inside } in limits {
+            let most = shown(&max.to_string(), unit);
+            let _ = writeln!(out, "| {name} | {most} | {why} | {inside} |");
+        }
     }
     out.push_str("\n| of the host, as set | default | what is still possible |\n|---|---|---|\n");
     for OfHost(setting, inside) in OF_HOST {

@@ -3,7 +3,7 @@
 
 use super::engine::EPOCH_TICK;
 use super::{CallState, Stopped};
-use crate::limits::fixed;
+use crate::limits::{component, fixed};
 use anyhow::{Context, anyhow};
 use exports::cnsp::adapter::{account, billing, catalog, discovery, health, resource, user};
 use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
@@ -163,4 +163,4 @@ pub(super) fn check(
 }
 
 /// What a plugin's start may take while it is checked, in ticks of the epoch.
-const CHECK_TICKS_MAX: u32 = 100;
+const CHECK_TICKS_MAX: u32 = (component::START_MS.max as u128 / EPOCH_TICK.as_millis()) as u32;

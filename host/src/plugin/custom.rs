@@ -1,11 +1,11 @@
 //! What a component says beside its code, in custom sections: names, and its version. Nothing checks whether it is so.
 
+use crate::limits::component;
 use wasmparser::{CustomSectionReader, KnownCustom, Name, Parser, Payload};
 
 /// Where a component says its version, as the tools of the WebAssembly project have it.
 pub(crate) const VERSION_SECTION: &str = "version";
-/// A longer version is not shown. It stands in every line about a failed call.
-const VERSION_BYTES_MAX: usize = 64;
+const VERSION_BYTES_MAX: usize = component::VERSION_BYTES.max;
 
 /// The version that a component says it has, where it is one that can be shown: printable ASCII, without spaces.
 pub(crate) fn version(component: &[u8]) -> Option<String> {

@@ -1,7 +1,7 @@
 //! The one engine of the process: which WebAssembly it takes, where instances live, and its clock.
 
 use crate::config::Calls;
-use crate::limits::fixed;
+use crate::limits::{component, fixed};
 use std::time::Duration;
 use wasmparser::WasmFeatures;
 use wasmtime::{
@@ -23,12 +23,11 @@ pub(super) const EPOCH_TICK: Duration = Duration::from_millis(5);
 const KEEP_RESIDENT_BYTES: usize = 2 << 20;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 const STACK_KEEP_RESIDENT_BYTES: usize = 32 << 10;
-/// What the largest language runtime that is known to work needs, with room: see ARCHITECTURE.md.
-pub(super) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 64;
-pub(super) const MEMORIES_PER_COMPONENT_MAX: u32 = 1;
-pub(super) const TABLES_PER_COMPONENT_MAX: u32 = 16;
-pub(super) const TABLE_ELEMENTS_MAX: usize = 60_000;
-const INSTANCE_BYTES_MAX: usize = 4 << 20;
+pub(super) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = component::CORE_INSTANCES.max as u32;
+pub(super) const MEMORIES_PER_COMPONENT_MAX: u32 = component::MEMORIES.max as u32;
+pub(super) const TABLES_PER_COMPONENT_MAX: u32 = component::TABLES.max as u32;
+pub(super) const TABLE_ELEMENTS_MAX: usize = component::TABLE_ELEMENTS.max;
+const INSTANCE_BYTES_MAX: usize = component::INSTANCE_BYTES.max;
 
 /// How much of the pool is in use.
 pub(crate) struct PoolUse {

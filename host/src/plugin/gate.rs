@@ -7,6 +7,7 @@ use super::engine::{
     CORE_INSTANCES_PER_COMPONENT_MAX, FEATURES, MEMORIES_PER_COMPONENT_MAX, TABLE_ELEMENTS_MAX,
     TABLES_PER_COMPONENT_MAX,
 };
+use crate::limits::component;
 use anyhow::{Context, bail, ensure};
 use wasmparser::component_types::{ComponentEntityType, ComponentItem};
 use wasmparser::types::Types;
@@ -15,31 +16,18 @@ use wasmparser::{
     Parser, Payload, ValidPayload, Validator,
 };
 
-/// Components inside of each other. What wit-component makes has one inside another; composed ones a few more.
-const COMPONENT_DEPTH_MAX: usize = 8;
-/// Components inside, all together. wit-component makes one for each interface that is exported.
-const COMPONENT_COUNT_MAX: usize = 100;
-/// Instances of those. Each is laid out anew at compile time, and those inside of it again.
-const COMPONENT_INSTANCE_COUNT_MAX: usize = 200;
-/// Core modules. Python's libraries are one each, and have to be instantiated to be of use.
-const MODULE_COUNT_MAX: usize = CORE_INSTANCES_PER_COMPONENT_MAX as usize;
-/// Functions of one module. A whole JavaScript engine has some 20,000.
-const FUNCTION_COUNT_MAX: u32 = 50_000;
-/// The body of one function. The compiler's time grows faster than the body; the main loop of an interpreter,
-/// which is the largest thing that people compile, takes a few 100 KB.
-const FUNCTION_BYTES_MAX: usize = 1 << 20;
-/// Blocks inside of each other: as many as a `switch` has different cases.
-const BLOCK_DEPTH_MAX: usize = 10_000;
-/// Targets of all `br_table`s of one function. Each is an edge that the register allocator looks at.
-const BRANCH_TARGET_COUNT_MAX: usize = 100_000;
-/// Data segments of one module. Tools that snapshot an initialised runtime stop at 10,000.
-const DATA_SEGMENT_COUNT_MAX: u32 = 20_000;
-/// Element segments of one module. Linkers make one, or one per library.
-const ELEMENT_SEGMENT_COUNT_MAX: u32 = 1000;
-/// The name of a function or of a module. Each of a trap's frames has a copy. Mangled ones have some thousand at most.
-const NAME_BYTES_MAX: usize = 64 << 10;
-/// Custom sections, all together. A module with debug information has a dozen.
-const CUSTOM_SECTION_COUNT_MAX: usize = 2000;
+const COMPONENT_DEPTH_MAX: usize = component::COMPONENT_DEPTH.max;
+const COMPONENT_COUNT_MAX: usize = component::COMPONENT_COUNT.max;
+const COMPONENT_INSTANCE_COUNT_MAX: usize = component::COMPONENT_INSTANCES.max;
+const MODULE_COUNT_MAX: usize = component::CORE_INSTANCES.max;
+const FUNCTION_COUNT_MAX: u32 = component::FUNCTIONS.max as u32;
+const FUNCTION_BYTES_MAX: usize = component::FUNCTION_BYTES.max;
+const BLOCK_DEPTH_MAX: usize = component::BLOCK_DEPTH.max;
+const BRANCH_TARGET_COUNT_MAX: usize = component::BRANCH_TARGETS.max;
+const DATA_SEGMENT_COUNT_MAX: u32 = component::DATA_SEGMENTS.max as u32;
+const ELEMENT_SEGMENT_COUNT_MAX: u32 = component::ELEMENT_SEGMENTS.max as u32;
+const NAME_BYTES_MAX: usize = component::NAME_BYTES.max;
+const CUSTOM_SECTION_COUNT_MAX: usize = component::CUSTOM_SECTIONS.max;
 /// How many names a refusal lists.
 const NAMES_TOLD_MAX: usize = 5;
 const PAGE_BYTES: u64 = 64 << 10;
