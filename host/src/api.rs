@@ -87,10 +87,14 @@ pub(crate) fn refusal(error: &Error, headers: &str) -> Bytes {
     envelope::wire(&envelope::answer(None, error), headers)
 }
 
-async fn not_found(call: Call, uri: Uri) -> Response<Body> {
+fn no_path(uri: &Uri) -> Error {
     let shown: String = uri.path().chars().take(100).collect();
     let text = format!("There is no path `{}`. /openapi.json lists all.", shown.escape_debug());
-    call.refuse(&Error::new(ErrorCode::NotFound, text))
+    Error::new(ErrorCode::NotFound, text)
+}
+
+async fn not_found(call: Call, uri: Uri) -> Response<Body> {
+    call.refuse(&no_path(&uri))
 }
 
 async fn method_not_allowed(call: Call, method: Method, uri: Uri) -> Response<Body> {

@@ -12,10 +12,13 @@ mod tests;
 
 use self::examples::{Answer, Examples};
 use self::schemas::RefusalAnswer;
+use super::{no_path, trace};
 use axum::Router;
+use axum::body::Body;
+use axum::middleware::map_response;
 use axum::routing::get;
 use bytes::Bytes;
-use http::{Method, header};
+use http::{Method, Uri, header};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::openapi::example::{Example, ExampleBuilder};
@@ -58,7 +61,17 @@ pub(super) fn router<S: Clone + Send + Sync + 'static>(document: &OpenApi) -> Ro
     };
     // Without "none" the page asks a public service for a badge.
     let config = Config::from("/openapi.json").validator_url("none").use_base_layout().filter(true);
-    Router::new().route("/openapi.json", get(serve)).merge(SwaggerUi::new("/docs").config(config))
+    let docs = Router::from(SwaggerUi::new("/docs").config(config)).layer(map_response(enveloped));
+    Router::new().route("/openapi.json", get(serve)).merge(docs)
+}
+
+/// What the page does not have it refuses without a body. A method that it does not have is refused by us.
+async fn enveloped(uri: Uri, response: http::Response<Body>) -> http::Response<Body> {
+    let is_bare = response.headers().get(header::CONTENT_TYPE).is_none_or(|of| of != JSON);
+    match response.status().is_client_error() && is_bare {
+        true => trace::refuse(&no_path(&uri)),
+        false => response,
+    }
 }
 
 /// Adds to the operations, as the handlers describe them, what the whole API has in common.

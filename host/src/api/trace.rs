@@ -91,7 +91,7 @@ pub(super) async fn trace(
     response
 }
 
-fn refuse(error: &Error) -> Response<Body> {
+pub(super) fn refuse(error: &Error) -> Response<Body> {
     envelope::log(error);
     envelope::response(&envelope::answer(None, error), false)
 }
