@@ -51,10 +51,11 @@ impl<S> Refusing<S> {
 
 /// Our answer, where `head` is a bare refusal.
 fn ours(head: &[u8], limits: &config::Http) -> Option<Bytes> {
-    let head = head.strip_prefix(b"HTTP/1.1 4").and(std::str::from_utf8(head).ok())?;
+    let version = [b"HTTP/1.1 4", b"HTTP/1.0 4"].into_iter().find(|of| head.starts_with(*of))?;
+    let head = std::str::from_utf8(head).ok()?;
     let (before, after) = head.strip_suffix("\r\n\r\n")?.split_once("\r\ncontent-length: 0")?;
     let (line, others) = before.split_at(before.find("\r\n").unwrap_or(before.len()));
-    let error = match line.get("HTTP/1.1 ".len()..)?.get(..3)? {
+    let error = match line.get(version.len() - 1..)?.get(..3)? {
         "400" => Error::new(
             ErrorCode::InvalidRequest,
             "The request is not HTTP/1.1: its first line or a header cannot be read.",
