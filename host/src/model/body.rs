@@ -163,8 +163,10 @@ fn add(hasher: &mut blake3::Hasher, value: &Value) {
     }
 }
 
-/// What serde says about a value of a wrong type, without the value: it may be a password.
-fn without_value(what: &str) -> String {
+/// What serde says about a value of a wrong type, without the value, which may be a password, and without the
+/// position: it is that of the body as it was normalised, and would mislead.
+pub(crate) fn without_value(what: &str) -> String {
+    let what = what.rsplit_once(" at line ").map_or(what, |(what, _)| what);
     let cut = what.starts_with("invalid type: ") || what.starts_with("invalid value: ");
     match what.rsplit_once(", expected ") {
         Some((found, expected)) if cut => {
@@ -180,10 +182,7 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, Er
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
-        let what = error.inner().to_string();
-        // The position is that of the body as it was normalised, which would mislead.
-        let what = what.rsplit_once(" at line ").map_or(what.as_str(), |(what, _)| what);
-        let what = without_value(what);
+        let what = without_value(&error.inner().to_string());
         match path.as_str() {
             "." => Error::invalid(format!("The body is not what this operation takes: {what}.")),
             path => Error::invalid(format!("`{path}` is not what this operation takes: {what}.")),
@@ -248,6 +247,13 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_not_repeated() {
+        let told = |text: &str| parse::<crate::model::CreateResource>(text.as_bytes()).err();
+        let option = told(
+            r#"{"resource":{"type":"x"},"parameters":{"sku":"s","customoption1":{"title":12345,"value":1}},"requestor":{}}"#,
+        );
+        let message = option.unwrap().message;
+        let named = message.contains("customoption1: invalid type: ");
+        assert!(named && !message.contains("12345"), "{message}");
         for value in ["12345", "\"a, expected secret\"", "[\"12345\"]", "true", "-1.5"] {
             let text = format!(r#"{{"requestor":{value},"email":"x"}}"#);
             let message = parse::<crate::model::CreateUser>(text.as_bytes()).err().unwrap().message;

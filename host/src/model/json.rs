@@ -4,6 +4,7 @@
 //! that is not JSON makes the whole answer fail, and the caller is told that the plugin answered nonsense.
 
 use super::CustomOption;
+use super::body::without_value;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
@@ -194,8 +195,10 @@ pub(crate) fn custom_options<'de, D: Deserializer<'de>>(
     let mut options = Vec::new();
     for (key, value) in d.deserialize_map(Members)? {
         if is_custom_option(&key, &value) {
-            let option = CustomOption::deserialize(value)
-                .map_err(|e| de::Error::custom(format!("{key}: {e}")))?;
+            // From text: serde cannot flatten a long number of a `Value`.
+            let option = serde_json::from_str(&value.to_string()).map_err(|error| {
+                de::Error::custom(format!("{key}: {}", without_value(&error.to_string())))
+            })?;
             options.push((key, option));
         }
     }
