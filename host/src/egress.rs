@@ -194,14 +194,17 @@ impl Outbound {
         let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
             return Err(Denied::NotGranted(format!("`{url}`, which names no host")));
         };
-        let granted: Vec<&HttpGrant> =
+        let mut granted: Vec<&HttpGrant> =
             self.grants.iter().filter(|grant| allows(grant, method, url)).collect();
         if granted.is_empty() {
             let what = format!("{method} {}://{host}:{port}{}", url.scheme(), url.path());
             return Err(Denied::NotGranted(what));
         }
-        // What is below a path for us must be below it for the server too.
-        if granted.iter().all(|grant| grant.path != "/") && is_encoded(url.path()) {
+        // What is below a path for us must be below it for the server too: the secrets of a grant go no further.
+        if is_encoded(url.path()) {
+            granted.retain(|grant| grant.path == "/");
+        }
+        if granted.is_empty() {
             return Err(Denied::EncodedPath(url.path().to_owned()));
         }
         // A name is checked when it is resolved; an address never is.
