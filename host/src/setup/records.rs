@@ -10,7 +10,7 @@ use crate::store::setup::{
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::path::Path;
 use toml::Value;
 use zeroize::Zeroizing;
@@ -27,6 +27,7 @@ const ROLES: &[(&str, Role)] = &[
 ];
 /// The most that an endpoint's own certificates may have: they are part of one record.
 const CA_BYTES_MAX: usize = 12 << 10;
+const NO_HOST_NAME: &str = "has no valid host name (an international one goes in its xn-- form)";
 const MODES: &[(&str, Mode)] = &[("sandbox", Mode::Sandbox), ("live", Mode::Live)];
 
 pub(super) fn vendor(mut fields: Fields<'_>, id: &str) -> VendorRecord {
@@ -349,7 +350,7 @@ fn check_name(fields: &mut Fields<'_>, key: &str, name: &str) {
 }
 
 /// `https://HOST[:PORT][/PATH]`, where HOST may begin with `*.`, and nothing else.
-fn parse_grant(url: &str) -> Result<(Scheme, String, u16, String), &'static str> {
+pub(crate) fn parse_grant(url: &str) -> Result<(Scheme, String, u16, String), &'static str> {
     let after_scheme = url.find("://").map_or(0, |at| at + 3);
     let slash = url.get(after_scheme..).and_then(|rest| rest.find('/')).map(|at| after_scheme + at);
     let (origin, path) = url.split_at(slash.unwrap_or(url.len()));
@@ -397,15 +398,20 @@ fn parse_origin(url: &str) -> Result<(Scheme, String, u16), &'static str> {
         None => (host.as_str(), 1),
     };
     let labels: Vec<&str> = name.split('.').collect();
-    let numeric = labels.last().is_some_and(|last| last.bytes().all(|c| c.is_ascii_digit()));
-    if numeric && (labels_min > 1 || name.parse::<Ipv4Addr>().is_err()) {
-        return Err("has no valid IPv4 address");
-    }
     if labels.len() < labels_min {
         return Err("is a wildcard over a whole top-level domain");
     }
     if name.len() > 253 || !labels.iter().all(|label| is_label(label)) {
-        return Err("has no valid host name (an international one goes in its xn-- form)");
+        return Err(NO_HOST_NAME);
+    }
+    // What no URL can name, or would name by another text, is never asked for: 0x7f.1 is 127.0.0.1.
+    match url::Host::parse(name) {
+        Ok(url::Host::Domain(known)) if known == name => {}
+        Ok(url::Host::Ipv4(known)) if labels_min == 1 && known.to_string() == name => {}
+        Ok(url::Host::Ipv4(_)) | Err(url::ParseError::InvalidIpv4Address) => {
+            return Err("has no valid IPv4 address");
+        }
+        _ => return Err(NO_HOST_NAME),
     }
     Ok((scheme, host, port))
 }
@@ -459,10 +465,13 @@ mod tests {
             "https://*.0.0.1",
             "https://1.2.3",
             "https://1.2.3.4.5",
+            "https://0x7f.1",
+            "https://*.example.0x7F",
             "https://a..b",
             "https://a.b.",
             "https://-a.b",
             "https://ü.example.com",
+            "https://*.xn--bcher-akva.example",
             "https://[::g]",
             "https://::1",
         ] {
