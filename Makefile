@@ -6,7 +6,7 @@ GUESTS = target/plugins
 # Guests that only the tests use.
 FIXTURES = tests/fixtures/greedy tests/fixtures/caller
 
-.PHONY: demo test check fixtures guests guest-toolchain test-tools bench fmt
+.PHONY: demo test check fixtures guests guest-toolchain test-tools bench fuzz fmt
 
 # The host with the sandbox provider and demo data, ready to `curl`. ARGS goes to `cnsp demo`.
 demo: guest-toolchain
@@ -55,6 +55,12 @@ test-tools:
 # Ratios, measured in one run; see tests/bench.
 bench: guests
 	cargo run --release -p cnsp-tests --bin bench
+
+# Lets each fuzz target run for so long. Not in `test`: with its counters, everything takes a core some 17 minutes to
+# build for the first time. `test` runs the same targets on their seeds, and on a few thousand inputs made of them.
+SECONDS = 60
+fuzz:
+	@tests/fuzz/run $(SECONDS)
 
 fmt:
 	cargo fmt --all

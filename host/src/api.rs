@@ -11,6 +11,8 @@ mod catalog;
 mod change;
 mod discovery;
 mod envelope;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod health;
 mod openapi;
 mod operator;

@@ -3,6 +3,8 @@
 //! `config.default.toml` is compiled in and documents each key; a file, the environment and flags go over it
 //! (see [`layers`]). What is wrong stops the host, naming the key and where its value came from.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod layers;
 mod secret;
 
@@ -221,8 +223,12 @@ impl Config {
         for assignment in &flags.set {
             layers.add_assignment(assignment)?;
         }
+        Config::from(&layers)
+    }
+
+    fn from(layers: &Layers) -> Result<Config, ConfigError> {
         let mut config: Config = layers.read()?;
-        config.check(&layers)?;
+        config.check(layers)?;
         if config.auth.verify_concurrency_max == 0 {
             config.auth.verify_concurrency_max = available_parallelism().map_or(1, usize::from);
         }

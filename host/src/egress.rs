@@ -8,6 +8,8 @@
 //! sees both, and a request to the new place goes through all of this again.
 
 mod address;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod pace;
 mod tls;
 

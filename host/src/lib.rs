@@ -18,6 +18,9 @@ pub(crate) mod control;
 pub(crate) mod egress;
 pub(crate) mod endpoints;
 pub(crate) mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzz;
 pub(crate) mod journal;
 pub(crate) mod limits;
 #[doc(hidden)]

@@ -11,6 +11,8 @@ mod call;
 mod compiler;
 mod custom;
 mod engine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gate;
 mod trial;
 mod worker;

@@ -1,12 +1,14 @@
 //! The process: opens the data folder, listens, and stops in order.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod refusal;
 
 use self::refusal::Refusing;
 use crate::api;
 use crate::app::App;
 use crate::blobs::Blobs;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::control;
 use crate::store::{SledOptions, SledStore};
 use anyhow::{Context, anyhow};
@@ -110,6 +112,16 @@ pub(crate) async fn run_until(
     served
 }
 
+/// How one connection is read.
+fn http(limits: &config::Http) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(limits.header_timeout_ms))
+        .max_headers(limits.header_count_max.saturating_mul(OVER_OUR_LIMITS))
+        .max_buf_size(limits.header_bytes_max.saturating_mul(OVER_OUR_LIMITS).max(64 << 10));
+    http
+}
+
 /// Accepts connections until `stop`, then lets the calls inside finish.
 async fn accept(
     app: &Arc<App>,
@@ -118,11 +130,7 @@ async fn accept(
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
     let limits = &app.config.http;
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits.header_timeout_ms))
-        .max_headers(limits.header_count_max.saturating_mul(OVER_OUR_LIMITS))
-        .max_buf_size(limits.header_bytes_max.saturating_mul(OVER_OUR_LIMITS).max(64 << 10));
+    let http = http(limits);
     let service = TowerToHyperService::new(api::router(app.clone(), beside));
     let places = Arc::new(Semaphore::new(limits.connection_count_max));
     let graceful = GracefulShutdown::new();

@@ -6,6 +6,8 @@
 
 mod check;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod plan;
 mod read;
 mod records;

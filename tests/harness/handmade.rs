@@ -50,6 +50,14 @@ pub fn names() -> Vec<String> {
 pub fn component(name: &str) -> Vec<u8> {
     let path = folder().join(name).with_extension("wat");
     let own = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    component_of(name, &own)
+}
+
+/// As [`component`], with a text from elsewhere.
+///
+/// # Panics
+/// When it cannot be made into one.
+pub fn component_of(name: &str, own: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (mut package, _) = resolve.push_dir(wit).expect("the contract can be read");

@@ -69,7 +69,12 @@ impl Layers {
             let problem = format!("cannot be read: {e}; name a readable TOML file");
             ConfigError::new("the file of --config", source.clone(), problem)
         })?;
-        for (name, value) in parse(&text, &source)? {
+        self.add_text(&text, &source)
+    }
+
+    /// Goes over what is there with what a TOML file says.
+    pub(super) fn add_text(&mut self, text: &str, source: &Source) -> Result<(), ConfigError> {
+        for (name, value) in parse(text, source)? {
             match value {
                 Value::Table(section) => {
                     for (key, value) in section {

@@ -52,7 +52,7 @@ pub(crate) fn work(limits: &WorkerLimits) -> anyhow::Result<()> {
     Ok(stdout.flush()?)
 }
 
-fn make(
+pub(super) fn make(
     bytes: &[u8],
     guest_memory_bytes_max: usize,
 ) -> anyhow::Result<([u8; FINGERPRINT_BYTES], Vec<u8>)> {

@@ -97,17 +97,33 @@ fn read_file(
     problems: &mut Vec<Problem>,
 ) {
     let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let table = match load(path) {
+    match load(path) {
+        Ok(text) => read_text(folder, &file, &text, declaration, problems),
+        Err(text) => problems.push(Problem { file, key: String::new(), text }),
+    }
+}
+
+/// Reads what is in a file. `folder` is where its paths start.
+pub(super) fn read_text(
+    folder: &Path,
+    file: &str,
+    text: &str,
+    declaration: &mut Declaration,
+    problems: &mut Vec<Problem>,
+) {
+    let table = match parse(text) {
         Ok(table) => table,
-        Err(text) => return problems.push(Problem { file, key: String::new(), text }),
+        Err(text) => {
+            return problems.push(Problem { file: file.to_owned(), key: String::new(), text });
+        }
     };
-    let mut top = Fields::new(&file, String::new(), table, problems);
+    let mut top = Fields::new(file, String::new(), table, problems);
     for (id, value) in top.table("vendors") {
         let key = format!("vendors.{id}");
         check_id(&mut top, &key, &id);
         if let Some(fields) = top.enter(&key, value) {
             let vendor = records::vendor(fields, &id);
-            insert(&mut top, &mut declaration.vendors, &file, &key, id, vendor);
+            insert(&mut top, &mut declaration.vendors, file, &key, id, vendor);
         }
     }
     for (id, value) in top.table("callers") {
@@ -115,7 +131,7 @@ fn read_file(
         check_id(&mut top, &key, &id);
         if let Some(fields) = top.enter(&key, value) {
             let caller = records::caller(fields, folder);
-            insert(&mut top, &mut declaration.callers, &file, &key, id, caller);
+            insert(&mut top, &mut declaration.callers, file, &key, id, caller);
         }
     }
     for (id, value) in top.table("endpoints") {
@@ -123,19 +139,22 @@ fn read_file(
         check_id(&mut top, &key, &id);
         if let Some(fields) = top.enter(&key, value) {
             let endpoint = records::endpoint(fields, folder, &id);
-            insert(&mut top, &mut declaration.endpoints, &file, &key, id, endpoint);
+            insert(&mut top, &mut declaration.endpoints, file, &key, id, endpoint);
         }
     }
     top.finish();
 }
 
-fn load(path: &Path) -> Result<toml::Table, String> {
+fn load(path: &Path) -> Result<Zeroizing<String>, String> {
     let bytes = std::fs::metadata(path).map_err(|e| format!("cannot be read: {e}"))?.len();
     if bytes > FILE_BYTES_MAX {
         return Err(format!("has {bytes} bytes; a file of a set-up has at most {FILE_BYTES_MAX}"));
     }
     let text = std::fs::read_to_string(path).map_err(|e| format!("cannot be read: {e}"))?;
-    let text = Zeroizing::new(text);
+    Ok(Zeroizing::new(text))
+}
+
+fn parse(text: &str) -> Result<toml::Table, String> {
     text.parse().map_err(|error: toml::de::Error| {
         // Not the whole report: it shows the line, and the line may hold a password.
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
