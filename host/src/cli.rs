@@ -19,7 +19,6 @@ use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use tracing_subscriber::EnvFilter;
 
 /// One API, CNSP 1.0, over every cloud provider.
 ///
@@ -232,7 +231,7 @@ fn describe(problems: &[Problem]) -> String {
 
 /// Starts the log, on stderr.
 fn start_log(log: &config::Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&log.filter).context("log.filter is no filter")?;
+    let filter = log.parsed_filter().context("log.filter is no filter")?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match log.format {
         config::LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
+use tracing_subscriber::EnvFilter;
 
 /// The defaults, which are also the documentation of every key.
 pub(crate) const DEFAULT: &str = include_str!("../config.default.toml");
@@ -43,6 +44,13 @@ pub(crate) struct Config {
 pub(crate) struct Log {
     pub(crate) format: LogFormat,
     pub(crate) filter: String,
+}
+
+impl Log {
+    /// Its values are no regular expressions: one of some hundred bytes can take half a minute to compile.
+    pub(crate) fn parsed_filter(&self) -> anyhow::Result<EnvFilter> {
+        Ok(EnvFilter::builder().with_regex(false).parse(&self.filter)?)
+    }
 }
 
 /// For whom the log is written.
@@ -318,7 +326,8 @@ impl Config {
             let problem = "is no absolute path".to_owned();
             return Err(layers.error("compile.program", problem));
         }
-        tracing_subscriber::EnvFilter::try_new(&self.log.filter)
+        self.log
+            .parsed_filter()
             .map_err(|e| layers.error("log.filter", format!("is no filter: {e}")))?;
         Ok(())
     }
