@@ -21,7 +21,7 @@ mod shared;
 mod user;
 
 pub use self::account::*;
-pub(crate) use self::answer::{Answer, nonsense};
+pub(crate) use self::answer::{Answer, nonsense, shown};
 pub use self::billing::*;
 pub use self::catalog::*;
 pub(crate) use self::change::{Change, Done, Outcome};

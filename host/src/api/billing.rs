@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::limits::fixed;
 use crate::model::{
     Answer, BillingScope, OperationKind, Page, UsageFeed, UsageRecord, Window, json, nonsense,
+    shown,
 };
 use crate::store::customer::IdRecord;
 use axum::body::Body;
@@ -162,7 +163,7 @@ fn check_records(scope: &BillingScope, window: &Window, records: &[UsageRecord])
             BillingScope::Account(_) => None,
         };
         if let Some(other) = other {
-            let shown = other.escape_debug();
+            let shown = shown(other);
             return Err(wrong(format!("a record is of `{shown}`, which was not asked for")));
         }
         let (start, end) = (parse(&record.usage_start_time)?, parse(&record.usage_end_time)?);

@@ -5,7 +5,7 @@ use super::openapi::{params, schemas};
 use super::read::{all_from, ask};
 use crate::endpoints::Endpoint;
 use crate::error::ErrorCode;
-use crate::model::{Answer, HealthCheck, HealthReport, OperationKind, nonsense};
+use crate::model::{Answer, HealthCheck, HealthReport, OperationKind, nonsense, shown};
 use axum::body::Body;
 use futures_util::FutureExt;
 use http::Response;
@@ -113,7 +113,7 @@ async fn ask_one(endpoint: &Endpoint, instance: Option<String>) -> Result<Health
         let text = format!(
             "a health status is one of {}, not `{}`",
             STATUSES.join(", "),
-            report.status.escape_debug()
+            shown(&report.status)
         );
         return Err(nonsense(kind, &text).into());
     }

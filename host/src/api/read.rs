@@ -5,7 +5,7 @@ use super::envelope;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::fixed;
-use crate::model::{Answer, Failure, OperationKind, Page, nonsense};
+use crate::model::{Answer, Failure, OperationKind, Page, nonsense, shown};
 use crate::plugin::{CallState, bindings::Exports};
 use crate::store::customer::{IdRecord, id_key};
 use crate::store::json::read;
@@ -94,7 +94,7 @@ impl Begun {
         match self.seen.insert(blake3::hash(next.as_bytes())) {
             true => Ok(()),
             false => {
-                let text = format!("the pages go in a circle, by way of `{}`", next.escape_debug());
+                let text = format!("the pages go in a circle, by way of `{}`", shown(next));
                 Err(nonsense(self.kind, &text))
             }
         }

@@ -4,7 +4,7 @@ use super::call::Call;
 use crate::endpoints::Endpoint;
 use crate::error::Result;
 use crate::journal::is_id;
-use crate::model::{OperationKind, nonsense};
+use crate::model::{OperationKind, nonsense, shown};
 use crate::store::customer::IdRecord;
 
 /// What a read was about, and what the plugin has answered.
@@ -33,7 +33,7 @@ impl Subject<'_> {
         if right {
             return Ok(());
         }
-        let shown = provider_id.escape_debug();
+        let shown = shown(provider_id);
         Err(nonsense(kind, &format!("the {what} of the answer, `{shown}`, was not asked for")))
     }
 }
@@ -52,7 +52,7 @@ impl Call {
         let Some(own) = own_id.filter(|own| is_id(own) && *own != asked) else { return Ok(()) };
         match stands_for(self.known(endpoint, own).await?) {
             Some(other) if other != provider_id => {
-                let shown = own.escape_debug();
+                let shown = shown(own);
                 Err(nonsense(kind, &format!("`{shown}` of the answer is the id of another {what}")))
             }
             _ => Ok(()),

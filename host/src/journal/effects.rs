@@ -2,7 +2,7 @@
 
 use super::now_s;
 use crate::error::Result;
-use crate::model::{Change, Done, OperationKind, Requestor, ResourceIds, SeatIds, nonsense};
+use crate::model::{Change, Done, OperationKind, Requestor, ResourceIds, SeatIds, nonsense, shown};
 use crate::store::customer::{
     AccountRecord, ID_BYTES_MAX, IdRecord, ResourceRecord, SeatRecord, UserRecord, account_key,
     id_key, resource_key, seat_key, user_key,
@@ -236,7 +236,7 @@ impl<'a> Effects<'a> {
 }
 
 fn taken(kind: OperationKind, what: &str, id: &str) -> crate::error::Error {
-    nonsense(kind, &format!("the {what} `{}` belongs to another account", id.escape_debug()))
+    nonsense(kind, &format!("the {what} `{}` belongs to another account", shown(id)))
 }
 
 /// An answer has to be about what was asked for: records are changed by the ids in it.
@@ -263,7 +263,7 @@ fn check_subject(change: &Change, done: &Done) -> Result<()> {
     if asked.iter().any(|id| answered.iter().any(|known| known == id)) {
         return Ok(());
     }
-    let shown = answered.first().map(|id| id.escape_debug().to_string()).unwrap_or_default();
+    let shown = answered.first().map(|id| shown(id).to_string()).unwrap_or_default();
     Err(nonsense(change.kind(), &format!("the {what} of the answer, `{shown}`, was not asked for")))
 }
 
@@ -284,7 +284,7 @@ fn check_ids(kind: OperationKind, done: &Done) -> Result<()> {
             kind,
             &format!(
                 "an id has 1 to {ID_BYTES_MAX} bytes and no control characters, not `{}`",
-                id.escape_debug()
+                shown(id)
             ),
         )),
     }

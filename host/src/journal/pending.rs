@@ -7,7 +7,7 @@ use super::{
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::fixed;
-use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense};
+use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense, shown};
 use crate::plugin::{Called, OperationContext};
 use crate::store::customer::ID_BYTES_MAX;
 use crate::store::json::{put, read, unchanged};
@@ -467,7 +467,7 @@ impl Journal {
 fn check_instance(kind: OperationKind, record: &PendingRecord, done: &Done) -> Result<()> {
     match (&record.instance, done) {
         (Some(began), Done::Created(created)) if *began != created.providerinstanceid => {
-            let ended = created.providerinstanceid.escape_debug();
+            let ended = shown(&created.providerinstanceid);
             Err(nonsense(kind, &format!("`{ended}` was created, and pending was `{began}`")))
         }
         _ => Ok(()),

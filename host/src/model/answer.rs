@@ -102,6 +102,14 @@ fn has_respcode(object: &str) -> bool {
             .is_ok_and(|members| members.contains_key("respcode"))
 }
 
+/// What is shown of a text that a plugin wrote: its beginning, so that a megabyte is not escaped to be cut, and no
+/// control characters.
+pub(crate) fn shown(text: &str) -> std::str::EscapeDebug<'_> {
+    let end = text.floor_char_boundary(SHOWN_BYTES_MAX);
+    text.get(..end).unwrap_or_default().escape_debug()
+}
+
+const SHOWN_BYTES_MAX: usize = 200;
 /// How much of what is wrong with an answer is logged: it may repeat what the plugin wrote.
 const NONSENSE_CHARS_MAX: usize = 1000;
 
