@@ -7,6 +7,7 @@ use crate::egress::Egress;
 use crate::endpoints::Endpoints;
 use crate::journal::{Journal, Sealer};
 use crate::plugin::Plugins;
+use crate::secrets::{Vault, take_over_references};
 use crate::selftest;
 use crate::store::setup::Records;
 use crate::store::{SledStore, Store};
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) config: Arc<Config>,
     pub(crate) store: Arc<SledStore>,
     pub(crate) plugins: Arc<Plugins>,
+    pub(crate) vault: Arc<Vault>,
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) callers: Callers,
     pub(crate) journal: Arc<Journal>,
@@ -36,6 +38,7 @@ impl App {
         blobs: Arc<Blobs>,
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Arc<App>> {
+        let vault = Arc::new(Vault::new(&config.secrets, blobs.clone()));
         let sealer = Sealer::new(blobs.state_key());
         let plugins = Arc::new(Plugins::start(&config.calls, &config.compile, blobs)?);
         let shared: Arc<dyn Store> = store.clone();
@@ -48,12 +51,14 @@ impl App {
             config,
             store,
             plugins,
+            vault,
             endpoints,
             callers,
             journal,
             metrics,
             stopping: AtomicBool::new(false),
         });
+        take_over_references(&app.vault, &*app.store).await?;
         app.reload().await?;
         let pending = app.journal.resume().await.map_err(|error| {
             anyhow::anyhow!("{}", error.message)
@@ -70,10 +75,9 @@ impl App {
     pub(crate) async fn reload(&self) -> anyhow::Result<()> {
         let records = Records::load(&*self.store).await?;
         self.callers.replace(&records.callers);
-        let declared = records.endpoints.into_values().map(|stored| stored.record).collect();
-        let endpoints = self.endpoints.clone();
-        // It loads plugins and reads secrets, which takes a while.
-        let replaced = tokio::task::spawn_blocking(move || endpoints.replace(declared)).await?;
-        replaced.context("an endpoint cannot be taken over")
+        let (endpoints, vault) = (self.endpoints.clone(), self.vault.clone());
+        // It loads plugins and reads keys, which takes a while.
+        let replaced = tokio::task::spawn_blocking(move || endpoints.replace(vault.open(records)?));
+        replaced.await?.context("an endpoint cannot be taken over")
     }
 }

@@ -5,6 +5,7 @@
 //! artifacts/NAME        32 bytes that authenticate name and content under our own key, then the content
 //! artifact.key          that key: a compiled artifact is machine code, so only what we wrote is believed
 //! state.key             the key that seals what the store keeps of passwords
+//! secrets.key           the keys that seal the endpoints' secrets, unless the operator keeps them elsewhere
 //! ```
 //! Whoever opens this holds the store's lock. Every function blocks: call them where blocking is fine.
 
@@ -20,6 +21,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use zeroize::Zeroizing;
 
 /// The largest plugin. Python and JavaScript components carry their interpreters: 12 to 18 MB.
 pub(crate) const BLOB_BYTES_MAX: usize = 64 << 20;
@@ -27,6 +29,7 @@ pub(crate) const BLOB_BYTES_MAX: usize = 64 << 20;
 pub(crate) const ARTIFACT_BYTES_MAX: usize = 256 << 20;
 
 const STATE_KEY: &str = "state.key";
+const SECRET_KEYS: &str = "secrets.key";
 const BLOBS: &str = "blobs";
 const ARTIFACTS: &str = "artifacts";
 /// Files under way; whatever lies here at the start is left over from a crash.
@@ -81,6 +84,7 @@ impl FromStr for Digest {
 pub(crate) struct Blobs {
     /// For messages.
     data: PathBuf,
+    root: Dir,
     blobs: Dir,
     artifacts: Dir,
     key: [u8; 32],
@@ -97,12 +101,29 @@ impl Blobs {
         }
         let key = keys::load(&root, &artifacts, data, artifacts::KEY)?;
         let state_key = keys::load(&root, &artifacts, data, STATE_KEY)?;
-        Ok(Blobs { data: data.to_owned(), blobs, artifacts, key, state_key })
+        Ok(Blobs { data: data.to_owned(), root, blobs, artifacts, key, state_key })
     }
 
     /// The key for what the store keeps sealed.
     pub(crate) fn state_key(&self) -> &[u8; 32] {
         &self.state_key
+    }
+
+    /// Where [`Blobs::secret_keys`] lie, for messages.
+    pub(crate) fn secret_keys_path(&self) -> PathBuf {
+        self.data.join(SECRET_KEYS)
+    }
+
+    /// The text of the host's own keys of secrets. None: there are none yet.
+    pub(crate) fn secret_keys(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        keys::read(&self.root, &self.data, SECRET_KEYS)
+    }
+
+    /// Keeps the text of the host's own keys of secrets, in place of what was there. It is on disk when it
+    /// returns.
+    pub(crate) fn keep_secret_keys(&self, text: &str) -> anyhow::Result<()> {
+        let written = keys::write(&self.root, &self.artifacts, SECRET_KEYS, text.as_bytes());
+        written.with_context(|| format!("cannot write {}", self.secret_keys_path().display()))
     }
 
     /// Keeps bytes under their digest. They are on disk when it returns.

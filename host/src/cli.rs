@@ -6,6 +6,7 @@ mod demo;
 mod endpoint;
 mod local;
 mod plugin;
+mod secret;
 mod serve;
 
 use crate::config::{self, Config, ConfigError, Flags};
@@ -52,6 +53,8 @@ enum Command {
     Endpoint(Endpoint),
     #[command(subcommand)]
     Plugin(Plugin),
+    #[command(subcommand)]
+    Secret(Secret),
     /// Print every setting with its default, its unit and what it is for.
     ///
     /// The output is a configuration file: change what you need and give it to `cnsp serve --config`.
@@ -70,6 +73,14 @@ enum Command {
 enum Endpoint {
     Failures(endpoint::Failures),
     Limits(endpoint::Limits),
+}
+
+/// Look after the secrets of endpoints that a data folder keeps.
+#[derive(Subcommand)]
+#[command(arg_required_else_help = true)]
+enum Secret {
+    Rotate(secret::Rotate),
+    List(secret::List),
 }
 
 /// Build adapter plugins.
@@ -192,6 +203,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Endpoint(Endpoint::Failures(failures)) => failures.run(),
         Command::Endpoint(Endpoint::Limits(limits)) => limits.run(),
         Command::Plugin(Plugin::Build(build)) => build.run(),
+        Command::Secret(Secret::Rotate(rotate)) => rotate.run(),
+        Command::Secret(Secret::List(list)) => list.run(),
         Command::CompileWorker(worker) => worker.run(),
         Command::Config => Ok(say(config::DEFAULT)?),
         Command::Limits => Ok(say(&limits::table())?),

@@ -10,7 +10,7 @@ mod secret;
 
 use self::layers::Layers;
 pub(crate) use self::layers::{ConfigError, Source};
-pub(crate) use self::secret::SecretSource;
+pub(crate) use self::secret::{SECRET_BYTES_MAX, SecretSource};
 use crate::limits::{About, Limit};
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) http: Http,
     pub(crate) auth: Auth,
+    pub(crate) secrets: Secrets,
     pub(crate) calls: Calls,
     pub(crate) egress: Egress,
     pub(crate) breaker: Breaker,
@@ -85,6 +86,26 @@ pub(crate) struct Auth {
     pub(crate) argon2_memory_kib: u32,
     pub(crate) argon2_passes: u32,
     pub(crate) argon2_lanes: u32,
+}
+
+/// The keys that the endpoints' secrets are sealed with.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Secrets {
+    /// After loading: absolute.
+    #[serde(deserialize_with = "path_or_none")]
+    key_file: Option<PathBuf>,
+    /// Empty: none.
+    key_variable: String,
+}
+
+impl Secrets {
+    /// Where the operator keeps them. None: the host has its own.
+    pub(crate) fn keys(&self) -> Option<SecretSource> {
+        let variable = Some(&self.key_variable).filter(|name| !name.is_empty());
+        let file = self.key_file.clone().map(SecretSource::File);
+        file.or_else(|| variable.cloned().map(SecretSource::Env))
+    }
 }
 
 /// What one call of a plugin, and all of them together, may take.
@@ -326,6 +347,15 @@ impl Config {
             let problem = "is no absolute path".to_owned();
             return Err(layers.error("compile.program", problem));
         }
+        let Secrets { key_file, key_variable } = &self.secrets;
+        if key_file.as_ref().is_some_and(|file| !file.is_absolute()) {
+            let problem = "is no absolute path".to_owned();
+            return Err(layers.error("secrets.key_file", problem));
+        }
+        if key_file.is_some() && !key_variable.is_empty() {
+            let problem = "is set beside secrets.key_file; keep the keys in one place".to_owned();
+            return Err(layers.error("secrets.key_variable", problem));
+        }
         self.log
             .parsed_filter()
             .map_err(|e| layers.error("log.filter", format!("is no filter: {e}")))?;
@@ -404,6 +434,10 @@ mod tests {
         assert!(error.contains("log.format") && error.contains("human"), "{error}");
         let error = load(set(&["calls.concurrency_max=0"]), &[]).unwrap_err();
         assert!(error.contains("must be 1 to 10000"), "{error}");
+        let error = load(set(&["secrets.key_file=keys"]), &[]).unwrap_err();
+        assert!(error.starts_with("secrets.key_file (from --set) is no absolute path"), "{error}");
+        let both = set(&["secrets.key_file=/keys", "secrets.key_variable=KEYS"]);
+        assert!(load(both, &[]).unwrap_err().contains("keep the keys in one place"));
         let (_folder, flags) = file("listen = 8080\n");
         assert!(load(flags, &[]).unwrap_err().starts_with("listen (from "));
         let (_folder, flags) = file("listen = \"localhost\"\n");

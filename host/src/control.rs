@@ -3,13 +3,15 @@
 //! It takes `POST /apply?dry_run=true|false` with `{"directory": "/absolute"}`. Only a path travels: the host
 //! reads the folder itself, with its own environment and its own rights. And it takes
 //! `GET /failures?endpoint=ID` and `GET /limits?endpoint=ID`, which are for whoever runs the host and has no
-//! caller's password at hand.
+//! caller's password at hand; `POST /secrets/rotate`, and `GET /secrets?endpoint=ID`, which answers no secret.
 
 mod client;
+mod secrets;
 
-pub(crate) use self::client::{apply, look};
+pub(crate) use self::client::{apply, look, rotate, secrets};
 use crate::app::App;
 use crate::blobs::Blobs;
+use crate::secrets::{Listed, Rotated};
 use crate::setup::{ApplyError, Problem, Report, Setup};
 use anyhow::Context;
 use axum::Router;
@@ -80,6 +82,8 @@ enum Answer {
     Report(Report),
     /// As the API answers it.
     Endpoint(Value),
+    Secrets(Vec<Listed>),
+    Rotated(Rotated),
     Problems(Vec<Problem>),
     Error(String),
 }
@@ -98,7 +102,7 @@ pub(crate) fn serve(app: Arc<App>, blobs: Arc<Blobs>) -> anyhow::Result<Served> 
         store: app.store.clone(),
         blobs,
         accept: Arc::new(move |bytes| Ok(plugins.accept(bytes)?.digest)),
-        serving: true,
+        vault: app.vault.clone(),
     };
     let endpoints = app.endpoints.clone();
     let look: Look = Arc::new(move |view, id| match view {
@@ -155,6 +159,8 @@ impl Control {
         let applying = Arc::new(Applying { setup, on_applied, one_at_a_time: Mutex::new(()) });
         let router = Router::new()
             .route("/apply", post(handle_apply))
+            .route("/secrets/rotate", post(self::secrets::handle_rotate))
+            .route("/secrets", get(self::secrets::handle_list))
             .with_state(applying)
             .route("/failures", get(handle_look).with_state((View::Failures, look.clone())))
             .route("/limits", get(handle_look).with_state((View::Limits, look)));
@@ -201,7 +207,7 @@ impl axum::serve::Listener for SameUser {
 struct Applying {
     setup: Setup,
     on_applied: OnApplied,
-    /// Two at once would only make each other fail on the versions.
+    /// Two at once would only make each other fail on the versions, also where one rotates secrets.
     one_at_a_time: Mutex<()>,
 }
 

@@ -16,6 +16,7 @@ mod tls;
 use self::pace::Pace;
 use crate::config;
 use crate::limits::{Limit, Limits};
+use crate::secrets::Secrets;
 use crate::store::setup::{EndpointRecord, HttpGrant, Scheme};
 use anyhow::Context;
 use hickory_resolver::TokioResolver;
@@ -23,7 +24,6 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfi
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method, Url};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub(crate) struct Outbound {
     /// None without a grant: most of a client's cost is in reading the system's certificates.
     client: Option<Client>,
     grants: Arc<[HttpGrant]>,
-    secrets: BTreeMap<String, String>,
+    secrets: Secrets,
     permits: Semaphore,
     pace: Mutex<Pace>,
     first_byte_max: Duration,
@@ -106,7 +106,7 @@ impl Egress {
     pub(crate) fn outbound(
         &self,
         record: &EndpointRecord,
-        secrets: BTreeMap<String, String>,
+        secrets: Secrets,
         limits: &Limits,
     ) -> anyhow::Result<Outbound> {
         let grants: Arc<[HttpGrant]> = record.grants.clone().into();
@@ -161,7 +161,7 @@ impl Outbound {
             endpoint: endpoint.to_owned(),
             client: None,
             grants: Arc::default(),
-            secrets: BTreeMap::new(),
+            secrets: Secrets::default(),
             permits: Semaphore::new(1),
             pace: Mutex::new(Pace::new(1)),
             first_byte_max: Duration::from_secs(1),
@@ -223,7 +223,7 @@ impl Outbound {
     pub(crate) fn secret(&self, grants: &[&HttpGrant], name: &str) -> Result<&str, Denied> {
         let granted = grants.iter().any(|grant| grant.secrets.contains(name));
         let secret = self.secrets.get(name).filter(|_| granted);
-        secret.map(String::as_str).ok_or_else(|| {
+        secret.ok_or_else(|| {
             let denied = Denied::Secret(name.to_owned());
             self.count_denied(&denied);
             denied
@@ -262,8 +262,8 @@ impl Outbound {
     }
 
     /// All secrets of the endpoint, to be taken out of what comes back.
-    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.secrets.values().map(String::as_str)
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// Why the connecting failed, if it was for an address.

@@ -17,6 +17,7 @@ use crate::limits::{EffectiveLimits, Limit, Limits};
 use crate::model::{Failure, OperationKind};
 use crate::plugin::bindings::Exports;
 use crate::plugin::{CallError, CallState, Called, OperationContext, Plugin, Plugins};
+use crate::secrets::Secrets;
 use crate::store::setup::EndpointRecord;
 use crate::store::{Partition, Store};
 use anyhow::Context;
@@ -142,16 +143,21 @@ impl Endpoints {
     }
 
     /// Takes over the declared endpoints. Calls that are inside finish with what they began with.
-    pub(crate) fn replace(&self, records: Vec<EndpointRecord>) -> anyhow::Result<()> {
+    pub(crate) fn replace(&self, declared: Vec<(EndpointRecord, Secrets)>) -> anyhow::Result<()> {
         let before = self.all();
         let mut after = BTreeMap::new();
-        for record in records {
+        for (record, secrets) in declared {
             let id = record.id.clone();
             let known = before.get(&id);
             let endpoint = match known {
-                // A secret may have been changed where it lies.
-                Some(known) if known.record == record && record.secrets.is_empty() => known.clone(),
-                _ => self.prepare(record, known).with_context(|| format!("endpoint `{id}`"))?,
+                Some(known)
+                    if known.record == record && *known.scope.outbound.secrets() == secrets =>
+                {
+                    known.clone()
+                }
+                _ => self
+                    .prepare(record, secrets, known)
+                    .with_context(|| format!("endpoint `{id}`"))?,
             };
             after.insert(id, endpoint);
         }
@@ -168,14 +174,10 @@ impl Endpoints {
     fn prepare(
         &self,
         record: EndpointRecord,
+        secrets: Secrets,
         known: Option<&Arc<Endpoint>>,
     ) -> anyhow::Result<Arc<Endpoint>> {
         let plugin = self.plugins.load(&record.plugin.parse()?)?;
-        let mut secrets = BTreeMap::new();
-        for (name, source) in &record.secrets {
-            let secret = source.read().with_context(|| format!("secret `{name}`"))?;
-            secrets.insert(name.clone(), secret.to_string());
-        }
         let limits = self.ceilings.narrowed(&record.limits);
         let partition = Partition::of(&record.id);
         let scope = Arc::new(Scope {

@@ -7,6 +7,7 @@ use crate::blobs::Blobs;
 use crate::config::{Config, Flags};
 use crate::model::OperationKind;
 use crate::plugin::Plugins;
+use crate::secrets::Vault;
 use crate::server;
 use crate::setup::{ApplyError, Setup};
 use anyhow::{Context, anyhow};
@@ -47,12 +48,13 @@ pub async fn apply(data: &Path, settings: &[&str], declarations: &Path) -> anyho
     let store = server::open_store(&config)?;
     let blobs = Arc::new(Blobs::open(&config.data)?);
     let plugins = Plugins::start(&config.calls, &config.compile, blobs.clone())?;
+    let vault = Arc::new(Vault::new(&config.secrets, blobs.clone()));
     let setup = Setup {
         config,
         store: store.clone(),
         blobs,
         accept: Arc::new(move |bytes| plugins.accept(bytes).map(|plugin| plugin.digest)),
-        serving: false,
+        vault,
     };
     let applied = setup.apply_folder(declarations.to_owned(), false).await;
     store.close();

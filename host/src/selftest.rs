@@ -12,6 +12,7 @@ use crate::plugin::bindings::cnsp::adapter::http::{Credential, Host as _, Reques
 use crate::plugin::bindings::cnsp::adapter::kv::Host as _;
 use crate::plugin::bindings::cnsp::adapter::log::{Host as _, Level};
 use crate::plugin::{CallError, CallState, OperationContext, Plugins, Trial};
+use crate::secrets::Secrets;
 use crate::store::setup::{EndpointRecord, HttpGrant, Mode, Scheme};
 use crate::store::{Partition, Store};
 use anyhow::{Context, ensure};
@@ -99,13 +100,13 @@ impl<'a> Bench<'a> {
             plugin_version: None,
             mode: Mode::Sandbox,
             config: BTreeMap::new(),
-            secrets: BTreeMap::new(),
+            secret_references: BTreeMap::new(),
             grants: vec![grant],
             ca_pem: None,
             certificate_sha256: Default::default(),
             limits: OwnLimits::default(),
         };
-        let outbound = egress.outbound(&record, BTreeMap::new(), &PLENTY)?;
+        let outbound = egress.outbound(&record, Secrets::default(), &PLENTY)?;
         Ok(Bench { trial, store, provider, port, outbound, narrow })
     }
 

@@ -12,6 +12,7 @@ mod plan;
 mod read;
 mod records;
 mod report;
+mod secrets;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ pub(crate) use self::report::Report;
 pub(crate) use self::report::{Change, FieldChange};
 use crate::blobs::{Blobs, Digest};
 use crate::config::Config;
+use crate::secrets::Vault;
 use crate::store::setup::Records;
 use crate::store::{Store, StoreError};
 use anyhow::{Context, anyhow};
@@ -74,9 +76,7 @@ pub(crate) struct Setup {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) accept: Accept,
-    /// Whether this process serves the endpoints: then a secret that it cannot read is a problem; otherwise a
-    /// variable that is missing here may well be there when the host starts, and gets a warning.
-    pub(crate) serving: bool,
+    pub(crate) vault: Arc<Vault>,
 }
 
 impl Setup {
@@ -109,11 +109,12 @@ impl Setup {
         if dry_run || plan.tx.operations.is_empty() {
             return Ok(report);
         }
-        let blobs = self.blobs.clone();
+        let (blobs, vault) = (self.blobs.clone(), self.vault.clone());
         let kept = tokio::task::spawn_blocking(move || {
-            plan.plugins.iter().try_for_each(|bytes| blobs.put(bytes).map(drop))
+            plan.plugins.iter().try_for_each(|bytes| blobs.put(bytes).map(drop))?;
+            plan.keys.map_or(Ok(()), |keys| vault.keep(&keys))
         });
-        kept.await.context("keeping the plugins failed")??;
+        kept.await.context("keeping the plugins and keys failed")??;
         match self.store.commit(plan.tx).await {
             Ok(_) => Ok(report),
             Err(error @ StoreError::Conflict(_)) => Err(anyhow!(error)

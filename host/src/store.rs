@@ -67,6 +67,8 @@ pub enum Space {
     /// The events of the commits, in commit order: see [`Store::changes`]. The store writes them; a [`Tx`]
     /// may delete old ones.
     Event = 13,
+    /// Sealed secrets of the endpoints, by endpoint and name.
+    Secret = 14,
 }
 
 /// One of 1,024 shares of the keys. Everything of one endpoint lies in one, and a [`Tx`] touches one.

@@ -315,14 +315,28 @@ impl Host {
 
     /// Runs `cnsp apply` for this host's data folder.
     pub fn apply(&self, folder: &Path, arguments: &[&str]) -> Output {
+        let arguments = [&[folder.to_str().expect("a plain path")], arguments].concat();
+        self.command("apply", &arguments)
+    }
+
+    /// Runs a command of `cnsp` for this host's data folder.
+    pub fn command(&self, name: &str, arguments: &[&str]) -> Output {
+        let command = self.spawn_command(name, arguments);
+        command.wait_with_output().expect("it ends")
+    }
+
+    /// Starts a command of `cnsp` for this host's data folder.
+    pub fn spawn_command(&self, name: &str, arguments: &[&str]) -> Child {
         command(&self.options.env)
-            .arg("apply")
-            .arg(folder)
+            .arg(name)
+            .args(arguments)
             .arg("--data")
             .arg(self.data())
-            .args(arguments)
-            .output()
-            .expect("`cnsp apply` can be started")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be started")
     }
 
     /// As [`Host::apply`], for a set-up that is right.

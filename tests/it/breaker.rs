@@ -29,7 +29,7 @@ fn greedy(host: &Host, id: &str, habit: &str, more: &str) -> Client {
 }
 
 /// A change that makes a plugin of the habit `sulk` trap from then on.
-fn sulk(client: &Client, key: &str, time_ms: u64) -> Answer {
+pub(crate) fn sulk(client: &Client, key: &str, time_ms: u64) -> Answer {
     let mut body = account("sulker", "ada@example.com");
     body["additionalattributes"] = json!({ "sulk_ms": time_ms });
     client.with("idempotency-key", key).post("/account", &body)
@@ -43,7 +43,7 @@ fn metric(host: &Host, name: &str, labels: &[&str]) -> f64 {
     lines.next().map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 
-fn is_open(host: &Host, endpoint: &str) -> bool {
+pub(crate) fn is_open(host: &Host, endpoint: &str) -> bool {
     metric(host, "breaker_open", &[&format!("endpoint=\"{endpoint}\"")]) != 0.0
 }
 

@@ -246,7 +246,8 @@ fn a_secret_goes_to_where_it_is_granted_and_nowhere_else() {
     host.terminate();
     let log = host.log();
     let told = answers.iter().map(Value::to_string).collect::<String>();
-    for secret in [CANARY, &basic] {
+    let token = base64::prelude::BASE64_STANDARD.encode(format!("token-{CANARY}"));
+    for secret in [CANARY, &basic, &token] {
         assert!(!told.contains(secret), "{told}");
         let line = log.lines().find(|line| line.contains(secret));
         assert_eq!(line, None);

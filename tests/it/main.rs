@@ -39,6 +39,7 @@ mod powerloss;
 mod restart;
 mod roles;
 mod routes;
+mod secrets;
 mod store_crash;
 
 use cnsp_tests::client::Answer;

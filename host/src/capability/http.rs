@@ -196,7 +196,7 @@ const REDACTED: &[u8] = b"***";
 /// Takes the endpoint's secrets out of what a provider has sent back: one that echoes its requests must not
 /// tell the guest what it may not see.
 fn redact(outbound: &Outbound, response: &mut Response) {
-    for secret in outbound.secrets().filter(|secret| secret.len() >= REDACTED_BYTES_MIN) {
+    for secret in outbound.secrets().values().filter(|secret| secret.len() >= REDACTED_BYTES_MIN) {
         for form in [secret.to_owned(), BASE64_STANDARD.encode(secret)] {
             for header in &mut response.headers {
                 if header.value.contains(&form) {

@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// and not declared stays as it is.
 ///
 /// A host that runs on the data folder takes the set-up over at once, without a dropped call; it reads DIR and
-/// the secrets itself. Where none runs, the next one starts with it.
+/// the secrets itself. Where none runs, the next one starts with it. A secret is read now and kept, encrypted:
+/// afterwards its variable or file is not needed.
 #[derive(Args)]
 #[command(after_help = "\
 Example: a file setup/acme.toml

@@ -169,14 +169,14 @@ fn declare(credentials: &Credentials, plugin: &Path) -> anyhow::Result<Declarati
         plugin_version: None,
         mode: Mode::Sandbox,
         config: Default::default(),
-        secrets: Default::default(),
+        secret_references: Default::default(),
         grants: Vec::new(),
         ca_pem: None,
         certificate_sha256: Default::default(),
         limits: OwnLimits::default(),
     };
     let plugin = std::path::absolute(plugin).context("the plugin's path cannot be used")?;
-    let endpoint = DeclaredEndpoint { record, plugin };
+    let endpoint = DeclaredEndpoint { record, plugin, secrets: Default::default() };
     declaration.endpoints.insert(ENDPOINT.to_owned(), declared(endpoint));
     Ok(declaration)
 }

@@ -3,6 +3,7 @@
 use crate::blobs::{Blobs, make_data_folder};
 use crate::config::Config;
 use crate::plugin::Plugins;
+use crate::secrets::Vault;
 use crate::server;
 use crate::setup::Setup;
 use crate::store::{OpenError, SledStore};
@@ -30,12 +31,13 @@ impl Local {
         let blobs = Arc::new(Blobs::open(&config.data)?);
         let plugins = Plugins::start(&config.calls, &config.compile, blobs.clone())
             .context("the engine that checks plugins cannot start")?;
+        let vault = Arc::new(Vault::new(&config.secrets, blobs.clone()));
         let setup = Setup {
             config: config.clone(),
             store: store.clone(),
             blobs,
             accept: Arc::new(move |bytes| Ok(plugins.accept(bytes)?.digest)),
-            serving: false,
+            vault,
         };
         Ok(Local { setup, store })
     }

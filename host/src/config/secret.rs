@@ -1,14 +1,14 @@
-//! Secrets by reference: what is kept names a variable or a file, and only this file reads them.
+//! Secrets by reference: a variable or a file, which only this file reads.
 
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// The longest secret. Keys and certificates are a few KiB.
-pub(crate) const SECRET_BYTES_MAX: usize = 64 << 10;
+/// The longest secret. Sealed, it has to fit into one record of the store. Keys and certificates are a few KiB.
+pub(crate) const SECRET_BYTES_MAX: usize = 16 << 10;
 
 /// Where a secret is, as `{env = "NAME"}` or `{file = "/path"}`. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +23,23 @@ pub(crate) enum SecretSource {
 impl SecretSource {
     /// Reads the secret, which may block on a file. The error names the place and never the value.
     pub(crate) fn read(&self) -> anyhow::Result<Zeroizing<String>> {
+        self.find()?.with_context(|| match self {
+            SecretSource::Env(_) => {
+                format!("{self} is not set; set it for the process and start it again")
+            }
+            SecretSource::File(_) => format!("{self} is not there; put it there"),
+        })
+    }
+
+    /// As [`SecretSource::read`]. None: there is no such variable or file.
+    pub(crate) fn find(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
         let secret = match self {
             SecretSource::Env(name) => from_environment(name)?,
             SecretSource::File(path) => from_file(path)
                 .with_context(|| format!("the secret's file {} cannot be used", path.display()))?,
         };
-        ensure!(!secret.is_empty(), "{self} is empty; put the secret there");
+        let empty = secret.as_ref().is_some_and(|secret| secret.is_empty());
+        ensure!(!empty, "{self} is empty; put the secret there");
         Ok(secret)
     }
 }
@@ -42,12 +53,10 @@ impl fmt::Display for SecretSource {
     }
 }
 
-fn from_environment(name: &str) -> anyhow::Result<Zeroizing<String>> {
+fn from_environment(name: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
     #[expect(clippy::disallowed_methods, reason = "the room that reads the environment")]
     let value = std::env::var_os(name);
-    let Some(value) = value else {
-        bail!("the variable {name} is not set; set it for the process and start it again");
-    };
+    let Some(value) = value else { return Ok(None) };
     let Ok(secret) = value.into_string().map(Zeroizing::new) else {
         bail!("the variable {name} is not valid UTF-8; secrets are text");
     };
@@ -55,18 +64,21 @@ fn from_environment(name: &str) -> anyhow::Result<Zeroizing<String>> {
         secret.len() <= SECRET_BYTES_MAX,
         "the variable {name} is over {SECRET_BYTES_MAX} bytes"
     );
-    Ok(secret)
+    Ok(Some(secret))
 }
 
-fn from_file(path: &Path) -> anyhow::Result<Zeroizing<String>> {
+fn from_file(path: &Path) -> anyhow::Result<Option<Zeroizing<String>>> {
     // A pipe or a device could block for ever: look before opening.
-    ensure!(std::fs::metadata(path)?.is_file(), "it is no ordinary file");
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        found => ensure!(found?.is_file(), "it is no ordinary file"),
+    }
     let mut bytes = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 1));
     std::fs::File::open(path)?.take(SECRET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     ensure!(bytes.len() <= SECRET_BYTES_MAX, "it is over {SECRET_BYTES_MAX} bytes");
     let text = std::str::from_utf8(&bytes).context("it is not valid UTF-8; secrets are text")?;
     let text = text.strip_suffix('\n').map_or(text, |t| t.strip_suffix('\r').unwrap_or(t));
-    Ok(Zeroizing::new(text.to_owned()))
+    Ok(Some(Zeroizing::new(text.to_owned())))
 }
 
 #[cfg(test)]
@@ -92,10 +104,11 @@ mod tests {
     fn what_is_no_secret_is_refused() {
         assert!(read(b"\n").unwrap_err().contains("is empty"));
         assert!(read(b"\xff").unwrap_err().contains("UTF-8"));
-        assert!(read(&vec![b'x'; SECRET_BYTES_MAX + 1]).unwrap_err().contains("over 65536"));
+        assert!(read(&vec![b'x'; SECRET_BYTES_MAX + 1]).unwrap_err().contains("over 16384"));
         let missing = SecretSource::File("/nowhere/x".into());
         assert!(format!("{:#}", missing.read().unwrap_err()).contains("/nowhere/x"));
-        assert!(SecretSource::File("/".into()).read().is_err());
+        assert!(missing.find().unwrap().is_none());
+        assert!(SecretSource::File("/".into()).find().is_err());
         let unset = SecretSource::Env("CNSP_TEST_THAT_IS_NOT_SET".to_owned());
         assert!(unset.read().unwrap_err().to_string().contains("CNSP_TEST_THAT_IS_NOT_SET"));
     }

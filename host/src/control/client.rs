@@ -1,6 +1,7 @@
-//! The other end of the control socket, for `cnsp apply` and `cnsp endpoint`.
+//! The other end of the control socket, for `cnsp apply`, `cnsp endpoint` and `cnsp secret`.
 
 use super::{Address, Answer, ApplyRequest, View};
+use crate::secrets::{Listed, Rotated};
 use crate::setup::{ApplyError, Report};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
@@ -38,7 +39,7 @@ pub(crate) async fn apply(
         Ok(Answer::Report(report)) => Some(Ok(report)),
         Ok(Answer::Problems(problems)) => Some(Err(ApplyError::Problems(problems))),
         Ok(Answer::Error(text)) => Some(Err(ApplyError::Failed(anyhow!(text)))),
-        Ok(Answer::Endpoint(_)) => Some(Err(ApplyError::Failed(anyhow!(OTHER_VERSION)))),
+        Ok(_) => Some(Err(ApplyError::Failed(anyhow!(OTHER_VERSION)))),
         Err(error) => {
             let text = "the running host did not answer; see its log, and `cnsp apply --dry-run` for what it stored";
             Some(Err(ApplyError::Failed(error.context(text))))
@@ -49,19 +50,51 @@ pub(crate) async fn apply(
 /// Looks at an endpoint, as the API answers it. None: no host runs on this data folder.
 pub(crate) async fn look(data: &Path, view: View, endpoint: &str) -> anyhow::Result<Option<Value>> {
     let Some(stream) = connect(data).await? else { return Ok(None) };
-    // It becomes part of an address, and no endpoint has another.
-    if !endpoint.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
-        anyhow::bail!("there is no endpoint `{}`", endpoint.escape_debug());
-    }
     let path = match view {
         View::Failures => "/failures",
         View::Limits => "/limits",
     };
-    let request = Request::get(format!("{path}?endpoint={endpoint}"));
+    let request = Request::get(format!("{path}?endpoint={}", in_address(endpoint)?));
     match ask(stream, request, Bytes::new()).await? {
         Answer::Endpoint(seen) => Ok(Some(seen)),
         Answer::Error(text) => Err(anyhow!(text)),
-        Answer::Report(_) | Answer::Problems(_) => Err(anyhow!(OTHER_VERSION)),
+        _ => Err(anyhow!(OTHER_VERSION)),
+    }
+}
+
+/// Has the host that runs on this data folder seal its secrets anew. None: no host does.
+pub(crate) async fn rotate(data: &Path) -> anyhow::Result<Option<Rotated>> {
+    let Some(stream) = connect(data).await? else { return Ok(None) };
+    match ask(stream, Request::post("/secrets/rotate"), Bytes::new()).await? {
+        Answer::Rotated(rotated) => Ok(Some(rotated)),
+        Answer::Error(text) => Err(anyhow!(text)),
+        _ => Err(anyhow!(OTHER_VERSION)),
+    }
+}
+
+/// The secrets that are kept, without the secrets. None: no host runs on this data folder.
+pub(crate) async fn secrets(
+    data: &Path,
+    endpoint: Option<&str>,
+) -> anyhow::Result<Option<Vec<Listed>>> {
+    let Some(stream) = connect(data).await? else { return Ok(None) };
+    let path = match endpoint {
+        Some(endpoint) => format!("/secrets?endpoint={}", in_address(endpoint)?),
+        None => "/secrets".to_owned(),
+    };
+    match ask(stream, Request::get(path), Bytes::new()).await? {
+        Answer::Secrets(listed) => Ok(Some(listed)),
+        Answer::Error(text) => Err(anyhow!(text)),
+        _ => Err(anyhow!(OTHER_VERSION)),
+    }
+}
+
+/// An endpoint's id that becomes part of an address. No endpoint has another.
+fn in_address(endpoint: &str) -> anyhow::Result<&str> {
+    let plain = endpoint.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    match plain {
+        true => Ok(endpoint),
+        false => Err(anyhow!("there is no endpoint `{}`", endpoint.escape_debug())),
     }
 }
 

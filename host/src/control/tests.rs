@@ -1,6 +1,7 @@
 use super::*;
 use crate::blobs::{Blobs, Digest};
 use crate::config::{Config, Flags};
+use crate::secrets::Vault;
 use crate::store::{SledOptions, SledStore};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,12 +17,14 @@ fn start(below: &str) -> Host {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join(below);
     let flags = Flags { data: Some(data.clone()), ..Flags::default() };
+    let config = Arc::new(Config::load(&flags).unwrap());
+    let blobs = Arc::new(Blobs::open(&data).unwrap());
     let setup = Setup {
-        config: Arc::new(Config::load(&flags).unwrap()),
+        config: config.clone(),
         store: Arc::new(SledStore::open(SledOptions::new(data.join("store"))).unwrap()),
-        blobs: Arc::new(Blobs::open(&data).unwrap()),
+        blobs: blobs.clone(),
         accept: Arc::new(|bytes: &[u8]| Ok(Digest::of(bytes))),
-        serving: true,
+        vault: Arc::new(Vault::new(&config.secrets, blobs.clone())),
     };
     let taken_over = Arc::new(AtomicUsize::new(0));
     let on_applied: OnApplied = {

@@ -10,11 +10,11 @@
 use super::{Denied, Egress, Outbound, check, is_encoded};
 use crate::config::{Config, Flags};
 use crate::limits::Limits;
+use crate::secrets::Secrets;
 use crate::setup::fuzz::{endpoint, parse_grant};
 use crate::store::setup::{HttpGrant, Scheme};
 use ipnet::IpNet;
 use reqwest::{Method, Url};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use url::Host;
@@ -212,5 +212,5 @@ fn outbound() -> Outbound {
     );
     let egress = Egress::start(&config.egress).expect("names can be resolved");
     let limits = Limits::ceilings(&config);
-    egress.outbound(&record, BTreeMap::new(), &limits).expect("a client can be made")
+    egress.outbound(&record, Secrets::default(), &limits).expect("a client can be made")
 }

@@ -1,10 +1,9 @@
-//! What can only be checked once everything is read: references, limits, secrets, hashes and plugins.
+//! What can only be checked once everything is read: references, limits, hashes and plugins.
 
 use super::read::{Declaration, Declared, Password};
 use super::{Problem, Setup};
 use crate::blobs::{BLOB_BYTES_MAX, Digest};
 use crate::callers::Passwords;
-use crate::config::SecretSource;
 use crate::limits::{About, Limit};
 use crate::plugin;
 use crate::store::setup::{EndpointAccess, HttpGrant, Records, Role, Scheme};
@@ -78,23 +77,9 @@ pub(super) fn limits(declaration: &Declaration, setup: &Setup, problems: &mut Ve
     }
 }
 
-pub(super) fn secrets(
-    declaration: &Declaration,
-    setup: &Setup,
-    problems: &mut Vec<Problem>,
-    warnings: &mut Vec<String>,
-) {
+/// What may be a mistake.
+pub(super) fn grants(declaration: &Declaration, warnings: &mut Vec<String>) {
     for (id, Declared { file, value }) in &declaration.endpoints {
-        for (name, source) in &value.record.secrets {
-            let Err(error) = source.read() else { continue };
-            let key = format!("endpoints.{id}.secrets.{name}");
-            match source {
-                SecretSource::Env(_) if !setup.serving => warnings.push(format!(
-                    "{file}: {key}: {error:#}; the host needs it there when it starts"
-                )),
-                _ => problems.push(problem(file, key, format!("cannot be read: {error:#}"))),
-            }
-        }
         for grant in value.record.grants.iter().filter(|grant| sends_in_clear(grant)) {
             warnings.push(format!(
                 "{file}: endpoints.{id}.grants: secrets go to http://{}:{} unencrypted",

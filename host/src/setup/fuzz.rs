@@ -59,7 +59,10 @@ pub(crate) fn file(text: &str) {
         let read: EndpointRecord = serde_json::from_slice(&stored).expect("it can be read");
         assert_eq!(&read, record);
         for grant in &record.grants {
-            assert!(grant.secrets.iter().all(|name| record.secrets.contains_key(name)), "{id}");
+            assert!(
+                grant.secrets.iter().all(|name| endpoint.value.secrets.contains_key(name)),
+                "{id}"
+            );
         }
     }
 }

@@ -2,19 +2,22 @@
 
 use super::check::{self, problem};
 use super::read::{Declaration, DeclaredCaller, Password};
-use super::report::{Change, Report, differences};
+use super::report::{Change, FieldChange, Report, differences};
+use super::secrets::{self, Changes};
 use super::{Problem, Setup};
 use crate::callers::Passwords;
+use crate::secrets::Keys;
 use crate::store::setup::{
     CallerRecord, EndpointAccess, EndpointRecord, Records, Stored, caller_key, endpoint_key,
     vendor_key,
 };
 use crate::store::{
-    Condition, Key, Operation, Partition, TX_BYTES_MAX, TX_OPERATION_COUNT_MAX, Tx, VALUE_BYTES_MAX,
+    Condition, Key, Operation, Partition, Space, TX_BYTES_MAX, TX_OPERATION_COUNT_MAX, Tx,
+    VALUE_BYTES_MAX,
 };
 use anyhow::Context;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most records that an audit row names: it has to fit into one value.
 const AUDIT_COUNT_MAX: usize = 100;
@@ -27,6 +30,8 @@ pub(super) struct Plan {
     pub(super) tx: Tx,
     /// The bytes of the plugins that the declaration names, each once.
     pub(super) plugins: Vec<Vec<u8>>,
+    /// What secrets of the transaction are sealed with. None: it has none.
+    pub(super) keys: Option<Keys>,
 }
 
 /// Checks everything, compiles plugins and hashes passwords: blocks for long.
@@ -39,20 +44,30 @@ pub(super) fn plan(
     let mut warnings = Vec::new();
     check::references(&declaration, current, &mut problems);
     check::limits(&declaration, setup, &mut problems);
-    check::secrets(&declaration, setup, &mut problems, &mut warnings);
+    check::grants(&declaration, &mut warnings);
+    let keys = setup.vault.keys();
+    let secrets = match &keys {
+        Ok(keys) => secrets::plan(&declaration, current, keys, &mut problems, &mut warnings),
+        Err(error) => {
+            problems.push(general(format!("{error:#}")));
+            BTreeMap::new()
+        }
+    };
     let passwords = Passwords::new(&setup.config.auth);
     match &passwords {
         Ok(passwords) => check::hashes(&declaration, passwords, current, &mut problems),
         Err(error) => problems.push(general(format!("{error:#}"))),
     }
     let plugins = check::accept_plugins(&mut declaration, setup, &mut problems);
-    let (Ok(passwords), true) = (passwords, problems.is_empty()) else {
+    let (Ok(passwords), Ok(keys), true) = (passwords, keys, problems.is_empty()) else {
         return Err(problems);
     };
     let mut draft = Draft::new(warnings);
-    draft.add(&declaration, &passwords, current).map_err(|e| vec![general(format!("{e:#}"))])?;
+    draft
+        .add(&declaration, &passwords, secrets, current)
+        .map_err(|e| vec![general(format!("{e:#}"))])?;
     draft.rely_on(&declaration, current);
-    draft.finish(plugins)
+    draft.finish(plugins, keys)
 }
 
 fn general(text: String) -> Problem {
@@ -77,21 +92,29 @@ impl Draft {
         &mut self,
         declaration: &Declaration,
         passwords: &Passwords,
+        mut secrets: BTreeMap<String, Changes>,
         current: &Records,
     ) -> anyhow::Result<()> {
         for (id, declared) in &declaration.vendors {
             let before = current.vendors.get(id);
-            self.compare("vendor", id, &declared.file, vendor_key(id), before, &declared.value)?;
+            let file = &declared.file;
+            self.compare("vendor", id, file, vendor_key(id), before, &declared.value, vec![])?;
         }
         for (name, declared) in &declaration.callers {
             let before = current.callers.get(name);
             let record = caller_record(name, &declared.value, passwords, before)?;
-            self.compare("caller", name, &declared.file, caller_key(name), before, &record)?;
+            let file = &declared.file;
+            self.compare("caller", name, file, caller_key(name), before, &record, vec![])?;
         }
         for (id, declared) in &declaration.endpoints {
             let before = current.endpoints.get(id);
             let record: &EndpointRecord = &declared.value.record;
-            self.compare("endpoint", id, &declared.file, endpoint_key(id), before, record)?;
+            let Changes { fields, conditions, operations } = secrets.remove(id).unwrap_or_default();
+            self.compare("endpoint", id, &declared.file, endpoint_key(id), before, record, fields)?;
+            self.tx.conditions.extend(conditions);
+            for operation in operations {
+                self.push(operation);
+            }
         }
         let kept = |what: &str, ids: Vec<&String>| {
             ids.into_iter().map(|id| format!("{what} {id}")).collect::<Vec<_>>()
@@ -116,6 +139,8 @@ impl Draft {
         Ok(())
     }
 
+    /// `beside`: what changes with the record, and is no part of it.
+    #[expect(clippy::too_many_arguments, reason = "what is compared, and where it is from")]
     fn compare<T: Serialize + PartialEq>(
         &mut self,
         what: &str,
@@ -124,6 +149,7 @@ impl Draft {
         key: Key,
         before: Option<&Stored<T>>,
         after: &T,
+        beside: Vec<FieldChange>,
     ) -> anyhow::Result<()> {
         let record = format!("{what} {id}");
         let value = serde_json::to_vec(after).with_context(|| record.clone())?;
@@ -133,13 +159,17 @@ impl Draft {
         });
         match before {
             Some(stored) if stored.record == *after => {
-                self.report.unchanged.push(record);
+                match beside.is_empty() {
+                    true => self.report.unchanged.push(record),
+                    false => self.report.changed.push(Change { record, fields: beside }),
+                }
                 return Ok(());
             }
             Some(stored) => {
                 let (old, new) =
                     (serde_json::to_value(&stored.record)?, serde_json::to_value(after)?);
-                self.report.changed.push(Change { record, fields: differences(&old, &new) });
+                let fields = [differences(&old, &new), beside].concat();
+                self.report.changed.push(Change { record, fields });
             }
             None => self.report.created.push(record),
         }
@@ -148,9 +178,16 @@ impl Draft {
                 format!("takes {} bytes; the store takes {VALUE_BYTES_MAX} for one", value.len());
             self.problems.push(problem(file, format!("{what}s.{id}"), text));
         }
-        self.bytes += key.body.len() + value.len();
-        self.tx.operations.push(Operation::Put(key, value.into()));
+        self.push(Operation::Put(key, value.into()));
         Ok(())
+    }
+
+    fn push(&mut self, operation: Operation) {
+        self.bytes += match &operation {
+            Operation::Put(key, value) => key.body.len() + value.len(),
+            Operation::Delete(key) => key.body.len(),
+        };
+        self.tx.operations.push(operation);
     }
 
     /// What is referred to and not declared has to be still there when this commits.
@@ -176,7 +213,7 @@ impl Draft {
         }
     }
 
-    fn finish(mut self, plugins: Vec<Vec<u8>>) -> Result<Plan, Vec<Problem>> {
+    fn finish(mut self, plugins: Vec<Vec<u8>>, keys: Keys) -> Result<Plan, Vec<Problem>> {
         let (count, bytes) = (self.tx.operations.len(), self.bytes);
         if count > TX_OPERATION_COUNT_MAX || bytes > TX_BYTES_MAX - TX_OVERHEAD_BYTES {
             self.problems.push(general(format!(
@@ -199,7 +236,9 @@ impl Draft {
             "changed": first(self.report.changed.iter().map(|change| &change.record).collect()),
         });
         self.tx.event = Some(event.to_string().into());
-        Ok(Plan { report: self.report, tx: self.tx, plugins })
+        let is_secret = |operation: &Operation| matches!(operation, Operation::Put(key, _) if key.space == Space::Secret);
+        let keys = Some(keys).filter(|_| self.tx.operations.iter().any(is_secret));
+        Ok(Plan { report: self.report, tx: self.tx, plugins, keys })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::fields::Fields;
 use super::{Problem, records};
+use crate::config::SecretSource;
 use crate::store::setup::{EndpointAccess, EndpointRecord, Role, VendorRecord};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,8 @@ pub(crate) struct DeclaredEndpoint {
     /// `plugin` is empty until the file was read.
     pub(crate) record: EndpointRecord,
     pub(crate) plugin: PathBuf,
+    /// Where its secrets are handed over, by name.
+    pub(crate) secrets: BTreeMap<String, SecretSource>,
 }
 
 /// Reads all `*.toml` of a folder. What has a problem is there as well, as good as it goes, so that

@@ -150,13 +150,13 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
         plugin_version: None,
         mode,
         config,
-        secrets,
+        secret_references: BTreeMap::new(),
         grants,
         ca_pem,
         certificate_sha256,
         limits,
     };
-    DeclaredEndpoint { record, plugin }
+    DeclaredEndpoint { record, plugin, secrets }
 }
 
 fn config(fields: &mut Fields<'_>) -> BTreeMap<String, String> {

@@ -43,15 +43,17 @@ impl Bench {
         let set = ["auth.argon2_memory_kib=8", "auth.argon2_passes=1"].map(str::to_owned);
         let flags = Flags { data: Some(data.clone()), set: set.to_vec(), ..Flags::default() };
         let store = Arc::new(SledStore::open(SledOptions::new(data.join("store"))).unwrap());
+        let config = Arc::new(Config::load(&flags).unwrap());
+        let blobs = Arc::new(Blobs::open(&data).unwrap());
         let setup = Setup {
-            config: Arc::new(Config::load(&flags).unwrap()),
+            config: config.clone(),
             store: store.clone(),
-            blobs: Arc::new(Blobs::open(&data).unwrap()),
+            blobs: blobs.clone(),
             accept: Arc::new(|bytes: &[u8]| match bytes {
                 b"bad" => Err(anyhow!("this is no component")),
                 bytes => Ok(Digest::of(bytes)),
             }),
-            serving: true,
+            vault: Arc::new(Vault::new(&config.secrets, blobs.clone())),
         };
         let bench = Bench { folder, store, setup };
         for (name, content) in
@@ -90,6 +92,13 @@ impl Bench {
         problems.iter().map(ToString::to_string).collect()
     }
 
+    /// A secret of `files`, as a host that starts would have it.
+    async fn secret(&self, name: &str) -> Option<String> {
+        let opened = self.setup.vault.open(self.records().await).unwrap();
+        let (_, secrets) = opened.into_iter().find(|(record, _)| record.id == "files").unwrap();
+        secrets.get(name).map(str::to_owned)
+    }
+
     async fn records(&self) -> Records {
         Records::load(&*self.store).await.unwrap()
     }
@@ -105,8 +114,7 @@ async fn a_folder_becomes_records_and_a_blob() {
     assert_eq!(endpoint.plugin, Digest::of(b"component").to_string());
     assert_eq!(bench.setup.blobs.get(&Digest::of(b"component")).unwrap(), b"component");
     assert_eq!((endpoint.plugin_name.as_str(), endpoint.vendor.as_str()), ("files", "acme"));
-    let secret = endpoint.secrets["key"].read().unwrap();
-    assert_eq!(secret.as_str(), "hush");
+    assert_eq!(bench.secret("key").await.as_deref(), Some("hush"));
     let shop = &records.callers["shop"].record;
     assert_eq!(shop.role, Role::Marketplace);
     assert_eq!(shop.endpoints, EndpointAccess::List(["files".to_owned()].into()));
@@ -274,13 +282,82 @@ async fn references_may_go_to_the_store() {
 }
 
 #[tokio::test]
-async fn a_missing_variable_is_a_warning_where_nothing_is_served() {
-    let text = ACME.replace("{ file = \"key\" }", "{ env = \"CNSP_TEST_THAT_IS_NOT_SET\" }");
-    let mut bench = Bench::with(&text);
-    assert!(bench.problems().await[0].contains("endpoints.files.secrets.key cannot be read"));
-    bench.setup.serving = false;
+async fn a_secret_is_handed_over_once() {
+    let bench = Bench::with(ACME);
+    bench.apply().await;
+    std::fs::remove_file(bench.path().join("key")).unwrap();
+    let before = bench.records().await;
     let report = bench.apply().await;
-    assert!(report.warnings[0].contains("the host needs it there when it starts"), "{report:?}");
+    assert!(report.changed.is_empty(), "{report:?}");
+    assert!(report.warnings[0].contains("the secret that is kept stays"), "{report:?}");
+    assert_eq!(bench.records().await, before);
+    assert_eq!(bench.secret("key").await.as_deref(), Some("hush"));
+    // One that was never handed over, and one that is there and is none.
+    let env = ACME.replace("secrets.key", "secrets.more = { env = \"CNSP_NOT_SET\" }\nsecrets.key");
+    bench.file("acme.toml", &env);
+    bench.file("key", "");
+    let problems = bench.problems().await;
+    assert!(problems[0].contains("secrets.key cannot be read: the file"), "{problems:?}");
+    assert!(problems[1].contains("secrets.more cannot be read: the variable CNSP_NOT_SET"));
+    assert_eq!(problems.len(), 2, "{problems:?}");
+}
+
+#[tokio::test]
+async fn secrets_are_compared_and_told_without_their_values() {
+    let bench = Bench::with(ACME);
+    bench.file("more", "sesame");
+    bench.apply().await;
+    let change = |field: &str, before: Option<&str>, after: Option<&str>| FieldChange {
+        field: field.into(),
+        before: before.map(Into::into),
+        after: after.map(Into::into),
+    };
+    let more = ACME.replace("secrets.key", "secrets.more = { file = \"more\" }\nsecrets.key");
+    bench.file("acme.toml", &more);
+    bench.file("key", "hushhush");
+    let version = bench.records().await.endpoints["files"].version;
+    let dry = bench.setup.apply_folder(bench.path(), true).await.unwrap();
+    assert_eq!(bench.secret("key").await.as_deref(), Some("hush"));
+    let report = bench.apply().await;
+    let expected = [change("secrets.key", None, None), change("secrets.more", None, Some("kept"))];
+    assert_eq!(
+        (&report.changed[0].record[..], &report.changed[0].fields[..]),
+        ("endpoint files", &expected[..])
+    );
+    assert_eq!((dry.changed, report.changed.len()), (report.changed.clone(), 1));
+    assert_eq!(bench.secret("key").await.as_deref(), Some("hushhush"));
+    assert_eq!(bench.secret("more").await.as_deref(), Some("sesame"));
+    assert_eq!(bench.records().await.endpoints["files"].version, version, "it is the same");
+
+    bench.file("acme.toml", ACME);
+    let report = bench.apply().await;
+    assert_eq!(report.changed[0].fields, [change("secrets.more", Some("kept"), None)]);
+    assert_eq!(bench.secret("more").await, None);
+    assert_eq!(bench.records().await.secrets["files"].len(), 1);
+    let events = bench.store.changes(Partition::SETUP, 0, 10).await.unwrap();
+    assert_eq!(events.len(), 3);
+    for event in events {
+        let event = String::from_utf8_lossy(&event.value).into_owned();
+        assert!(!event.contains("hush") && !event.contains("sesame"), "{event}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_whose_key_is_lost_can_be_handed_over_again() {
+    let bench = Bench::with(ACME);
+    bench.apply().await;
+    let keys = bench.setup.blobs.secret_keys_path();
+    std::fs::remove_file(&keys).unwrap();
+    assert!(bench.setup.vault.open(bench.records().await).is_err());
+    // Not by a dry run, and not where it is not there.
+    let dry = bench.setup.apply_folder(bench.path(), true).await.unwrap();
+    assert!(dry.warnings[0].contains("kept anew, since the secret `key`"), "{dry:?}");
+    std::fs::rename(bench.path().join("key"), bench.path().join("away")).unwrap();
+    assert!(bench.problems().await[0].contains("endpoints.files.secrets.key is not there"));
+    assert!(!keys.exists());
+    std::fs::rename(bench.path().join("away"), bench.path().join("key")).unwrap();
+    assert_eq!(bench.apply().await.changed.len(), 1);
+    assert_eq!(bench.secret("key").await.as_deref(), Some("hush"));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What is set up: vendors, callers and endpoints, as JSON records in [`Partition::SETUP`].
+//! What is set up: vendors, callers, endpoints and their sealed secrets, as JSON records in [`Partition::SETUP`].
 //!
 //! A record that an older host does not fully understand is refused, not half used: what it cannot read
 //! might be a restriction.
@@ -92,8 +92,10 @@ pub(crate) struct EndpointRecord {
     pub(crate) mode: Mode,
     /// What `config.get` answers.
     pub(crate) config: BTreeMap<String, String>,
-    /// Where the secrets are that grants may name.
-    pub(crate) secrets: BTreeMap<String, SecretSource>,
+    /// Secrets that grants may name and that are not kept yet: what a host kept before secrets were. Nothing
+    /// writes any.
+    #[serde(default, rename = "secrets", skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) secret_references: BTreeMap<String, SecretSource>,
     pub(crate) grants: Vec<HttpGrant>,
     /// Certificates that its providers' may be signed with, beside the system's, in PEM.
     #[serde(default)]
@@ -112,6 +114,16 @@ pub(crate) struct EndpointRecord {
 pub(crate) enum Mode {
     Sandbox,
     Live,
+}
+
+/// One secret of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SecretRecord {
+    /// The id of the key that it is sealed with.
+    pub(crate) key: String,
+    /// For its endpoint and name, in base64.
+    pub(crate) sealed: String,
 }
 
 /// Hosts that an endpoint's plugin may send requests to, and what may go with them.
@@ -153,13 +165,21 @@ pub(crate) struct Records {
     pub(crate) vendors: BTreeMap<String, Stored<VendorRecord>>,
     pub(crate) callers: BTreeMap<String, Stored<CallerRecord>>,
     pub(crate) endpoints: BTreeMap<String, Stored<EndpointRecord>>,
+    /// By endpoint and name.
+    pub(crate) secrets: BTreeMap<String, BTreeMap<String, Stored<SecretRecord>>>,
 }
 
 impl Records {
-    /// Reads everything. While a set-up is being applied, it may see part of it: `setup::apply` is the only
-    /// writer, and who applies reloads afterwards.
+    /// Reads everything. While a set-up is being applied, it may see part of it: one at a time applies or
+    /// rotates secrets, and who applies reloads afterwards.
     pub(crate) async fn load(store: &dyn Store) -> anyhow::Result<Records> {
+        let mut secrets: BTreeMap<String, BTreeMap<_, _>> = BTreeMap::new();
+        for (key, stored) in load_space(store, Space::Secret).await? {
+            let (endpoint, name) = key.split_once('\0').context("a secret's key has no name")?;
+            secrets.entry(endpoint.to_owned()).or_default().insert(name.to_owned(), stored);
+        }
         Ok(Records {
+            secrets,
             vendors: load_space(store, Space::Vendor).await?,
             callers: load_space(store, Space::Caller).await?,
             endpoints: load_space(store, Space::Endpoint).await?,
@@ -185,6 +205,11 @@ pub(crate) fn caller_key(name: &str) -> Key {
 /// Where an endpoint lies.
 pub(crate) fn endpoint_key(id: &str) -> Key {
     Key::new(Space::Endpoint, Partition::SETUP, &[id])
+}
+
+/// Where a secret lies.
+pub(crate) fn secret_key(endpoint: &str, name: &str) -> Key {
+    Key::new(Space::Secret, Partition::SETUP, &[endpoint, name])
 }
 
 async fn load_space<T: DeserializeOwned>(
@@ -240,7 +265,7 @@ mod tests {
             plugin_version: Some("1.2.0".into()),
             mode: Mode::Live,
             config: BTreeMap::from([("region".into(), "eu".into())]),
-            secrets: BTreeMap::from([("key".into(), SecretSource::Env("ACME_KEY".into()))]),
+            secret_references: BTreeMap::new(),
             grants: vec![HttpGrant {
                 scheme: Scheme::Https,
                 host: "*.example.com".into(),
