@@ -16,7 +16,6 @@ use crate::secrets::Secrets;
 use crate::store::setup::{EndpointRecord, HttpGrant, Mode, Scheme};
 use crate::store::{Partition, Store};
 use anyhow::{Context, ensure};
-use futures_util::future::try_join_all;
 use ipnet::IpNet;
 use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,9 +61,15 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let began = Instant::now();
     let bench = Bench::new(plugins, egress, store, &Limits::with).await?;
-    let checks = try_join_all(Limit::ALL.into_iter().map(|limit| bench.check(limit)));
+    let checks = async {
+        // One after the other: the pool may have room for one instance only.
+        for limit in Limit::ALL {
+            bench.check(limit).await?;
+        }
+        anyhow::Ok(())
+    };
     tokio::select! {
-        kept = checks => kept.map(drop)?,
+        kept = checks => kept?,
         ended = bench.answer() => ended?,
     }
     tracing::debug!(took = ?began.elapsed(), limits = Limit::ALL.len(), "every limit is kept");
@@ -266,7 +271,10 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_limit_that_is_inert_is_found() {
         let data = tempfile::tempdir().unwrap();
-        let flags = Flags { data: Some(data.path().join("data")), ..Flags::default() };
+        // The least that a host can have.
+        let set = ["calls.concurrency_max=1", "calls.memory_bytes_max=1048576"].map(str::to_owned);
+        let data_folder = Some(data.path().join("data"));
+        let flags = Flags { data: data_folder, set: set.to_vec(), ..Flags::default() };
         let config = Config::load(&flags).unwrap();
         let blobs = Arc::new(Blobs::open(&config.data).unwrap());
         let plugins = Plugins::start(&config.calls, &config.compile, blobs).unwrap();

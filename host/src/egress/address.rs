@@ -93,6 +93,8 @@ fn local_v6(address: Ipv6Addr) -> Option<Local> {
         (0xff00..=0xffff, _) => ("multicast", false),
         // 2001::/23 is for protocols, Teredo among them, which would carry any IPv4 address.
         (0x2001, 0..=0x01ff) => ("set aside for protocols", false),
+        // 64:ff9b:1::/48 is for translators of a network's own (RFC 8215): any IPv4 address may be behind it.
+        (0x0064, 0xff9b) => ("a translator's way to IPv4", false),
         (0x2001, 0x0db8) | (0x3fff, 0..=0x0fff) => ("for documentation", true),
         (0x2000..=0x3fff, _) => return None,
         // Unicast is given out in 2000::/3 only (RFC 4291, and IANA's registry).
@@ -101,12 +103,15 @@ fn local_v6(address: Ipv6Addr) -> Option<Local> {
     Some(Local { kind, exemptable })
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped, compatible, NAT64 (RFC 6052) and 6to4.
+/// The IPv4 address that an IPv6 address stands for: mapped, translated (RFC 2765),
+/// compatible, NAT64 (RFC 6052) and 6to4.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = address.segments();
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
     match [a, b, c, d, e, f] {
-        [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some(v4(g, h)),
+        [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0xffff, 0] | [0x64, 0xff9b, 0, 0, 0, 0] => {
+            Some(v4(g, h))
+        }
         [0, 0, 0, 0, 0, 0] if g != 0 => Some(v4(g, h)),
         [0x2002, high, low, ..] => Some(v4(high, low)),
         _ => None,
@@ -153,6 +158,7 @@ mod tests {
             for wrapped in [
                 v4.to_ipv6_mapped().to_string(),
                 format!("64:ff9b::{address}"),
+                format!("::ffff:0:{address}"),
                 format!("2002:{a:02x}{b:02x}:{c:02x}{d:02x}::1"),
             ] {
                 assert_eq!(kind(&wrapped), found, "{wrapped}");
@@ -218,6 +224,8 @@ mod tests {
             "169.254.170.2",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::a9fe:a9fe",
+            "::ffff:0:a9fe:a9fe",
             "2002:a9fe:a9fe::1",
             "100.100.100.200",
             "192.0.0.192",
