@@ -253,14 +253,6 @@ fn start_log(log: &config::Log) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
 }
 
-/// The threads and timers that everything asynchronous needs.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the system gives no threads")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// The threads that a host has.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    server::runtime()
+}
+
 /// A host that runs in this process.
 pub struct Host {
     /// Where it listens.

@@ -82,6 +82,17 @@ pub(crate) async fn run(config: Arc<Config>, ready: impl FnOnce(SocketAddr)) -> 
     run_until(config, Router::new(), |_, address| ready(address), stop).await
 }
 
+/// The threads and timers that everything asynchronous needs. One thread more than cores: as many as there are cores
+/// may wait for the store's disk at a time, and those who need no store go on.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores + 1)
+        .enable_all()
+        .build()
+        .context("the system gives no threads")
+}
+
 /// As [`run`], until `stop`, with more routes beside the API.
 pub(crate) async fn run_until(
     config: Arc<Config>,

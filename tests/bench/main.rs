@@ -32,7 +32,7 @@ fn main() -> anyhow::Result<()> {
     // What hostile guests do is logged as errors.
     let filter = if hostile { "off" } else { "warn" };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = measure::runtime()?;
     runtime.block_on(async {
         if wanted("reads") || wanted("parts") {
             reads(guest).await?;

@@ -1,9 +1,10 @@
 //! `cnsp apply`.
 
 use super::local::Local;
-use super::{Failure, Settings, describe, note, runtime, say, start_log};
+use super::{Failure, Settings, describe, note, say, start_log};
 use crate::config::Config;
 use crate::control;
+use crate::server::runtime;
 use crate::setup::{ApplyError, Problem, Report};
 use anyhow::Context;
 use clap::Args;

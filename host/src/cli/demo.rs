@@ -1,10 +1,11 @@
 //! `cnsp demo`.
 
 use super::local::Local;
-use super::{Failure, Settings, describe, note, runtime, say, serve, start_log};
+use super::{Failure, Settings, describe, note, say, serve, start_log};
 use crate::callers;
 use crate::config::Config;
 use crate::limits::OwnLimits;
+use crate::server::runtime;
 use crate::setup::{ApplyError, Declaration, Declared, DeclaredCaller, DeclaredEndpoint, Password};
 use crate::store::setup::{EndpointAccess, EndpointRecord, Mode, Records, Role, VendorRecord};
 use anyhow::{Context, bail};

@@ -1,7 +1,8 @@
 //! `cnsp endpoint`.
 
-use super::{Failure, Settings, runtime, say};
+use super::{Failure, Settings, say};
 use crate::control::{self, View};
+use crate::server::runtime;
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::Value;

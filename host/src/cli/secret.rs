@@ -1,10 +1,11 @@
 //! `cnsp secret`.
 
 use super::local::Local;
-use super::{Failure, Settings, runtime, say, start_log};
+use super::{Failure, Settings, say, start_log};
 use crate::config::Config;
 use crate::control;
 use crate::secrets::{self, Listed, Rotated};
+use crate::server::runtime;
 use anyhow::{Context, ensure};
 use clap::Args;
 use std::fmt::Write;

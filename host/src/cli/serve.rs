@@ -1,9 +1,10 @@
 //! `cnsp serve`.
 
-use super::{Failure, Settings, runtime, start_log};
+use super::{Failure, Settings, start_log};
 use crate::blobs::make_data_folder;
 use crate::config::Config;
 use crate::server;
+use crate::server::runtime;
 use clap::Args;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -44,9 +44,9 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, available_parallelism};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The keys that are known without more memory: about 80 KiB.
 const FIRST_KEY_COUNT: usize = 1 << 16;
@@ -91,6 +91,9 @@ pub struct SledStore {
     uses: Arc<Uses>,
     health: Arc<Health>,
     queue: Arc<Queue>,
+    /// Who reads from sled has one of these, since sled makes its readers wait while it applies a batch or its
+    /// disk is slow. There are as many as cores, and the runtime has more threads: see [`crate::server::runtime`].
+    readers: Semaphore,
     /// Until it is closed.
     threads: Mutex<Vec<JoinHandle<()>>>,
     directory: PathBuf,
@@ -157,6 +160,7 @@ impl SledStore {
             uses,
             health,
             queue,
+            readers: Semaphore::new(available_parallelism().map_or(1, usize::from)),
             threads: Mutex::new(threads),
             directory: options.directory,
             _watchdog: watchdog,
@@ -194,10 +198,12 @@ impl SledStore {
     }
 
     /// Reads from sled, unless it has failed. What sled panics over is a failure.
-    fn read<T>(
+    async fn read<T>(
         &self,
         read: impl FnOnce(&History, &Tree) -> Result<T, ReadError>,
     ) -> Result<T, StoreError> {
+        // Nobody closes it.
+        let _place = self.readers.acquire().await;
         self.health.check()?;
         let tree: &Tree = self.db.as_ref().ok_or_else(health::closed)?;
         let reason = match catch_unwind(AssertUnwindSafe(|| read(&self.history, tree))) {
@@ -235,11 +241,17 @@ impl Drop for SledStore {
 
 impl Store for SledStore {
     fn get<'a>(&'a self, key: &'a Key) -> BoxFuture<'a, Result<Option<Versioned>, StoreError>> {
-        Box::pin(async move { self.read(|history, tree| history.get(tree, &self.keys, key)) })
+        Box::pin(async move {
+            let disk_key = record::disk_key(key);
+            if !self.keys.may_hold(&disk_key) {
+                return self.health.check().map(|()| None);
+            }
+            self.read(|history, tree| history.get(tree, key, &disk_key)).await
+        })
     }
 
     fn scan<'a>(&'a self, range: &'a Range) -> BoxFuture<'a, Result<Page, StoreError>> {
-        Box::pin(async move { self.read(|history, tree| history.scan(tree, range)) })
+        Box::pin(self.read(move |history, tree| history.scan(tree, range)))
     }
 
     fn commit(&self, tx: Tx) -> BoxFuture<'_, Result<u64, StoreError>> {
@@ -269,7 +281,7 @@ impl Store for SledStore {
                 after: Some(Bytes::copy_from_slice(&after.to_be_bytes())),
                 limit,
             };
-            let page = self.read(|history, tree| history.scan(tree, &range))?;
+            let page = self.read(|history, tree| history.scan(tree, &range)).await?;
             let event = |(_, found): (Bytes, Versioned)| Event {
                 version: found.version,
                 value: found.value,

@@ -13,7 +13,6 @@
 //! key, however many groups went by during a long scan.
 
 use super::super::{Key, Page, Range, Versioned};
-use super::keys::Keys;
 use super::record::{self, Span};
 use ::sled::{IVec, Tree};
 use arc_swap::ArcSwap;
@@ -69,24 +68,20 @@ impl History {
     pub(super) fn get(
         &self,
         tree: &Tree,
-        keys: &Keys,
         key: &Key,
+        disk_key: &[u8],
     ) -> Result<Option<Versioned>, ReadError> {
-        let disk_key = record::disk_key(key);
-        if !keys.may_hold(&disk_key) {
-            return Ok(None);
-        }
         let point = self.durable.load_full();
-        let mut envelope = at(key, tree.get(&disk_key))?;
+        let mut envelope = at(key, tree.get(disk_key))?;
         let mut link = point.next.get();
         while let Some(group) = link {
-            if let Some(old) = group.undo.get(&disk_key) {
+            if let Some(old) = group.undo.get(disk_key) {
                 envelope.clone_from(old);
                 break;
             }
             link = group.next.get();
         }
-        decode(key, &disk_key, envelope.as_ref())
+        decode(key, disk_key, envelope.as_ref())
     }
 
     /// The records of a range, all at the durable point.
