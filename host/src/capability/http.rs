@@ -118,7 +118,7 @@ impl CallState {
         ))
     }
 
-    fn prepare(&self, request: Request) -> Result<(&Client, reqwest::Request), HttpError> {
+    fn prepare(&self, request: Request) -> Result<(Client, reqwest::Request), HttpError> {
         let url =
             Url::parse(&request.url).map_err(|e| failed(5, format!("`{}`: {e}", request.url)))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -174,7 +174,7 @@ impl CallState {
             prepared.headers_mut().insert(reqwest::header::AUTHORIZATION, value);
         }
         *prepared.body_mut() = Some(request.body.into());
-        Ok((client, prepared))
+        Ok((client.clone(), prepared))
     }
 }
 
@@ -235,7 +235,7 @@ fn unreadable(error: &reqwest::Error) -> Option<&hyper::Error> {
 }
 
 async fn exchange(
-    client: &Client,
+    client: Client,
     outbound: &Outbound,
     request: reqwest::Request,
     room: Room,
@@ -319,6 +319,7 @@ impl Host for CallState {
             let message = "the provider did not answer in time".to_owned();
             Err(HttpError { code: 3, message, outcome_unknown: effect })
         });
+        self.resume();
         self.http.bytes = self.http.bytes.saturating_add(sent).saturating_add(received);
         outbound.count(match &answer {
             Ok(_) => "answered",

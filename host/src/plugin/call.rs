@@ -101,6 +101,14 @@ impl ResourceLimiter for MemoryUse {
     }
 }
 
+impl CpuUse {
+    /// Whole ticks only: what is under one is charged by the tick that it falls into.
+    fn charge(&mut self, computed: Duration) {
+        let whole = computed.as_millis() / EPOCH_TICK.as_millis();
+        self.ticks = self.ticks.saturating_add(u32::try_from(whole).unwrap_or(u32::MAX));
+    }
+}
+
 impl MemoryUse {
     fn grow(&mut self, bytes: usize) -> bool {
         let wanted = self.bytes.saturating_add(bytes);
@@ -156,8 +164,9 @@ pub(super) fn limited(
     let turns = turns.clone();
     store.epoch_deadline_callback(move |mut context| {
         let cpu = &mut context.data_mut().cpu;
-        cpu.turn.give_up();
-        cpu.ticks += 1;
+        // A copy of all memory is one instruction, which no tick interrupts: it counts for as long as it took.
+        let computed = cpu.turn.give_up();
+        cpu.charge(computed.max(EPOCH_TICK));
         cpu.exceeded = cpu.ticks > cpu.ticks_max;
         if cpu.exceeded {
             return Ok(UpdateDeadline::Interrupt);
@@ -200,14 +209,26 @@ impl CallState {
                 ticks: 0,
                 ticks_max: ticks(limits.time(Limit::Cpu)),
                 exceeded: false,
-                turn: Turn::default(),
+                turn: Turn::begin(),
             },
         }
     }
 
-    /// Says that the guest is about to wait: it needs no core meanwhile.
-    pub(crate) fn rest(&self) {
-        self.cpu.turn.give_up();
+    /// Says that the guest is about to wait for its provider: it needs no core meanwhile.
+    pub(crate) fn rest(&mut self) {
+        let computed = self.cpu.turn.give_up();
+        self.cpu.charge(computed);
+    }
+
+    /// Says that it is about to wait for a moment.
+    pub(crate) fn pause(&mut self) {
+        let computed = self.cpu.turn.pause();
+        self.cpu.charge(computed);
+    }
+
+    /// Says that it goes on.
+    pub(crate) fn resume(&mut self) {
+        self.cpu.turn.resume();
     }
 
     fn explain(&self, error: &wasmtime::Error) -> CallError {
