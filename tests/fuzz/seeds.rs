@@ -67,6 +67,6 @@ fn main() {
         (name, wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}")))
     });
     for (name, bytes) in plugins.into_iter().chain(parts) {
-        std::fs::write(folder.join(name).with_extension("wasm"), bytes).expect("it can be written");
+        std::fs::write(folder.join(name), bytes).expect("it can be written");
     }
 }
