@@ -21,7 +21,7 @@ const SETTINGS: [&str; 5] = [
     "calls.timeout_ms=500",
     "operations.pending_wait_ms=0",
     // The store's cache grows with the audit trail until it is full; a small one soon is.
-    "store.cache_bytes=16777216",
+    "store.cache_bytes=2097152",
 ];
 /// An answer that takes longer never comes: the longest waits its turn, the time of a call, and then computes.
 const HANG: Duration = Duration::from_secs(10);

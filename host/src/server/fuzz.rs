@@ -31,7 +31,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
 
 /// A component that answers nothing but zeroes, to everything.
-const PLUGIN: &[u8] = include_bytes!("../../../tests/fuzz/seeds/gate/zeroes.wasm");
+const PLUGIN: &[u8] = include_bytes!("../../../tests/fuzz/seeds/gate/zeroes");
 /// Of every caller. The seeds have it in their headers.
 const PASSWORD: &str = "password";
 const ROLES: [(&str, Role); 2] = [("operator", Role::Operator), ("shop", Role::Marketplace)];
