@@ -2,7 +2,8 @@
 //!
 //! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
-//! comparable, [`upstream`] plays the provider that a guest calls, [`certificates`] makes what it needs for TLS, [`handmade`] makes guests that no compiler makes,
+//! comparable, [`upstream`] plays the provider that a guest calls, [`cnsp_remote`] one that speaks CNSP 1.0 itself,
+//! [`certificates`] makes what it needs for TLS, [`handmade`] makes guests that no compiler makes,
 //! [`neighbour`] is who must not notice, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
@@ -18,6 +19,7 @@
 pub mod bodies;
 pub mod certificates;
 pub mod client;
+pub mod cnsp_remote;
 pub mod handmade;
 pub mod host;
 pub mod names;

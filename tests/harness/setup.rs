@@ -53,6 +53,12 @@ impl SetupFolder {
         self.text(&format!("[endpoints.{id}]\nvendor = \"acme\"\nplugin = {plugin:?}\n{more}\n"))
     }
 
+    /// Declares an endpoint of the vendor `acme` with one of our plugins. `more` is TOML, as above.
+    pub fn plugin(self, id: &str, name: &str, more: &str) -> SetupFolder {
+        let plugin = plugins().join(name).with_extension("wasm");
+        self.text(&format!("[endpoints.{id}]\nvendor = \"acme\"\nplugin = {plugin:?}\n{more}\n"))
+    }
+
     /// Declares an endpoint of the vendor `acme`, named after it, with a guest of `tests/fixtures/hostile`. `more`
     /// is TOML.
     pub fn handmade(self, name: &str, more: &str) -> SetupFolder {

@@ -206,7 +206,7 @@ fn answer(
 }
 
 /// The next request; none when the client is done.
-fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Received>> {
+pub(crate) fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Received>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);

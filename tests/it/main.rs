@@ -16,6 +16,7 @@ mod apply;
 mod auth;
 mod bad_input;
 mod breaker;
+mod cnsp_remote;
 mod coverage;
 mod egress;
 mod egress_addresses;

@@ -5,7 +5,7 @@ use cnsp_tests::host::Host;
 use serde_json::{Value, json};
 
 /// Every kind of value, with what a careless reader would bend.
-fn anything() -> Value {
+pub(crate) fn anything() -> Value {
     serde_json::from_str(
         r#"{
             "text": "ünïcödé 😀 \u0001 \" \\ / \u2028",
