@@ -84,7 +84,7 @@ fn find(
         None => Vec::new(),
     };
     if found.is_empty() && thorough {
-        found = page::all(remote, PATH, &[], "accounts")?;
+        found = page::all(remote, PATH, &[], "accounts")?.items;
     }
     for object in found {
         let mut account = info(object)?;
@@ -205,9 +205,14 @@ fn read_info(remote: &Remote, object: Object) -> Result<AccountInfo, Wrong> {
 }
 
 fn info(mut object: Object) -> Result<AccountInfo, Wrong> {
+    let provideraccountid = object.required_text("provideraccountid")?;
     Ok(AccountInfo {
-        provideraccountid: object.required_text("provideraccountid")?,
-        accountid: object.required_text("accountid")?,
+        // One that the marketplace has not made has no id of the marketplace's.
+        accountid: match object.has("accountid") {
+            true => object.required_text("accountid")?,
+            false => object.text_or("accountid", &provideraccountid),
+        },
+        provideraccountid,
         accountname: object.text_or("accountname", ""),
         accounttype: object.text("accounttype"),
         phone: object.text("phone"),

@@ -92,15 +92,25 @@ fn described(mut response: Object, resources: Vec<Object>) -> Result<Description
 }
 
 fn artifact(mut object: Object) -> Result<Artifact, Wrong> {
-    let list = |object: &mut Object, key: &str| {
-        object.texts(key).ok_or_else(|| object.wrong(key, "a list of texts"))
+    // Where it does not say, what CNSP 1.0 has.
+    let list = |object: &mut Object, key: &str, usual: &[&str]| match object.texts(key) {
+        Some(texts) => Ok(texts),
+        None if object.has(key) => Err(object.wrong(key, "a list of texts")),
+        None => {
+            object.take(key);
+            Ok(own(usual))
+        }
     };
     Ok(Artifact {
         type_: object.required_text("type")?,
-        states: list(&mut object, "states")?,
-        actions: list(&mut object, "actions")?,
+        states: list(&mut object, "states", &STATES)?,
+        actions: list(&mut object, "actions", &ACTIONS)?,
         other: object.rest()?,
     })
+}
+
+fn own(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// Finds out by asking, for what can be asked without changing anything, and says how it was found out.
@@ -119,7 +129,6 @@ fn probe(remote: &Remote, discovery: &str) -> Result<Description, Failure> {
         Some(catalog) => types(catalog)?,
         None => vec![TYPE.to_owned()],
     };
-    let own = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     let actions = [own(&ACTIONS), settings::actions()].concat();
     let artifact = |type_| Artifact {
         type_,

@@ -13,6 +13,7 @@ mod lifecycle;
 mod mark;
 mod number;
 mod object;
+mod order;
 mod page;
 mod remote;
 mod resource;
@@ -87,7 +88,7 @@ impl Adapter for CnspRemote {
     }
 
     fn create_resource(request: CreateResource) -> Result<CreateResourceOutcome, Failure> {
-        resource::create(request)
+        order::create(request)
     }
 
     fn update_resource(request: UpdateResource) -> Result<UpdateResourceOutcome, Failure> {

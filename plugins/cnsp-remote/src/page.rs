@@ -111,27 +111,32 @@ fn split(header: &str) -> Vec<&str> {
     links
 }
 
-/// All items of a list, to look for something among them.
+/// What was found of a list.
+#[derive(Default)]
+pub(crate) struct Listed {
+    pub(crate) items: Vec<Object>,
+    /// Whether this is all of it.
+    pub(crate) whole: bool,
+}
+
+/// The items of a list, to look for something among them.
 pub(crate) fn all(
     remote: &Remote,
     path: &str,
     first: &[(&str, &str)],
     key: &str,
-) -> Result<Vec<Object>, Failure> {
-    let mut found = Vec::new();
+) -> Result<Listed, Failure> {
+    let mut items = Vec::new();
     let mut wanted = Wanted { limit: None, offset: 0, query: None };
     for _ in 0..PAGES_MAX {
         let Answered { mut response, next, .. } = wanted.get(remote, path, first)?;
-        found.extend(response.required_list(key)?);
+        items.extend(response.required_list(key)?);
         match next {
             Some(_) if next != wanted.query => wanted.query = next,
-            _ => return Ok(found),
+            _ => return Ok(Listed { items, whole: true }),
         }
     }
-    let text = format!(
-        "The provider's list {path} has more than {PAGES_MAX} pages: what was looked for was not found in them."
-    );
-    Err(Failure::refused(502, text))
+    Ok(Listed { items, whole: false })
 }
 
 #[cfg(test)]

@@ -1,235 +1,17 @@
-//! Instances: made, and looked at.
+//! Instances: looked at.
 
-use crate::account::{self, found};
-use crate::body::{self, Body};
-use crate::mark::{self, Owner};
+use crate::mark;
 use crate::object::{Object, Wrong};
-use crate::page::{self, Wanted};
-use crate::remote::{Answered, Change, Remote, Sent, segment, unknown};
+use crate::page::Wanted;
+use crate::remote::{Remote, segment};
 use crate::settings::About;
+use cnsp_sdk::Failure;
 use cnsp_sdk::types::*;
-use cnsp_sdk::{Failure, done, kv, log, operation, pending_resource};
-use std::time::Duration;
 
 pub(crate) const PATH: &str = "/resource";
 /// As for users: one path for an instance and for the instances of an account.
 const OF_INSTANCE: &str = "kind=instance";
-const OF_ACCOUNT: (&str, &str) = ("kind", "account");
-
-pub(crate) fn create(request: CreateResource) -> Result<CreateResourceOutcome, Failure> {
-    let remote = Remote::open()?;
-    let operation = operation::require_id()?;
-    let change = remote.change(
-        About::Resource,
-        "POST",
-        PATH,
-        order(&remote, &request, &operation),
-        false,
-    )?;
-    if let Some(instance) = operation::token() {
-        return poll(&remote, &change, &instance, &operation);
-    }
-    let before = match change.repeats {
-        true => Vec::new(),
-        false => candidates(&remote, &request)?,
-    };
-    // A run before this one may have made it.
-    if let Some(ours) = before.iter().find(|info| owner(info, &operation) == Owner::Ours) {
-        return adopt(&remote, ours, &operation);
-    }
-    let failure = match remote.send(&change) {
-        Sent::Refused(failure) => return Err(failure),
-        Sent::Done(answered) => {
-            let wait = answered.poll_after;
-            match created(answered.response) {
-                Ok(made) => return settle(&remote, made, wait, &operation),
-                // It is made, but what it is called has to be found out.
-                Err(Wrong(what)) => unknown(&what),
-            }
-        }
-        Sent::Unknown(failure) => failure,
-    };
-    if change.repeats {
-        return Err(failure);
-    }
-    // It has our mark, or it is the only one that was not there before: the host sends one change of an account
-    // at a time.
-    let is_new = |info: &ResourceInfo| {
-        let id = &info.parameters.providerinstanceid;
-        before.iter().all(|old| old.parameters.providerinstanceid != *id)
-    };
-    let now = candidates(&remote, &request)?;
-    if let Some(ours) = now.iter().find(|info| owner(info, &operation) == Owner::Ours) {
-        return adopt(&remote, ours, &operation);
-    }
-    let mut new =
-        now.iter().filter(|info| is_new(info) && owner(info, &operation) == Owner::Unmarked);
-    match (new.next(), new.next()) {
-        (Some(only), None) => adopt(&remote, only, &operation),
-        (None, _) => Err(failure),
-        (Some(_), Some(_)) => Err(Failure::refused(
-            502,
-            "The provider did not say whether it has made the instance, and has several new ones of this account. Look at the provider which of them nobody knows, and delete it before you order again.",
-        )),
-    }
-}
-
-fn order(remote: &Remote, request: &CreateResource, operation: &str) -> Body {
-    let parameters = &request.parameters;
-    let mut inner = Body::default()
-        .text("sku", &parameters.sku)
-        .number("licenseQuantity", parameters.license_quantity);
-    for (key, option) in &parameters.custom_options {
-        let option = Body::default()
-            .maybe("title", &option.title)
-            .json("value", option.value.clone())
-            .others(&option.other);
-        inner = inner.object(key, option);
-    }
-    let additional = &parameters.additionalparameters;
-    let additional = mark::put(&remote.settings, About::Resource, additional, operation);
-    let inner = inner.map("additionalparameters", &additional).others(&parameters.other);
-    Body::default()
-        .text("requestid", operation)
-        .text("action", request.action.as_deref().unwrap_or("create"))
-        .object("resource", body::resource_kind(&request.resource))
-        .object("parameters", inner)
-        .object("requestor", body::requestor(&request.requestor))
-        .others(&request.other)
-}
-
-/// The account's instances among which that of the order may be.
-fn candidates(remote: &Remote, request: &CreateResource) -> Result<Vec<ResourceInfo>, Failure> {
-    let path = format!("{PATH}/{}", segment(account::of(&request.requestor)?)?);
-    let listed = found(page::all(remote, &path, &[OF_ACCOUNT], "resources"))?.unwrap_or_default();
-    let listed: Result<Vec<_>, Wrong> = listed.into_iter().map(info).collect();
-    let mut listed = listed?;
-    listed.retain(|info| {
-        info.parameters.sku.as_ref().is_none_or(|sku| *sku == request.parameters.sku)
-    });
-    Ok(listed)
-}
-
-fn owner(info: &ResourceInfo, operation: &str) -> Owner {
-    mark::take(&mut info.additionalparameters.clone(), Some(operation))
-}
-
-/// Takes an instance that was found for the one that was ordered. What is answered only once is lost.
-fn adopt(
-    remote: &Remote,
-    info: &ResourceInfo,
-    operation: &str,
-) -> Result<CreateResourceOutcome, Failure> {
-    let id = info.parameters.providerinstanceid.as_str();
-    log::warn(
-        "An instance was made whose answer did not arrive. It was found; its password was not.",
-        &[("providerinstanceid", id)],
-    );
-    // A list says less than an instance does.
-    let status = match &info.parameters.status {
-        Some(status) => status.clone(),
-        None => get(id)?.parameters.status.unwrap_or_else(|| "active".to_owned()),
-    };
-    let made =
-        CreatedResource { providerinstanceid: id.to_owned(), status, ..CreatedResource::default() };
-    settle(remote, made, remote.settings.poll_after, operation)
-}
-
-/// The key of what the remote has answered to an order that it had not finished.
-fn key(operation: &str) -> String {
-    format!("created/{operation}")
-}
-
-/// The outcome of an order, of which the remote says how it stands.
-fn settle(
-    remote: &Remote,
-    made: CreatedResource,
-    wait: Duration,
-    operation: &str,
-) -> Result<CreateResourceOutcome, Failure> {
-    // A password is answered once and kept nowhere, so it goes out at once, with the status that it has.
-    if made.status != "pending" || made.password.is_some() {
-        return done(made);
-    }
-    let id = made.providerinstanceid.clone();
-    if !remote.settings.does_once(About::Resource) {
-        kv::set_json(&key(operation), &made)?;
-    }
-    pending_resource(id.clone(), id, wait)
-}
-
-/// Looks how an order stands that the remote has accepted.
-fn poll(
-    remote: &Remote,
-    change: &Change,
-    instance: &str,
-    operation: &str,
-) -> Result<CreateResourceOutcome, Failure> {
-    let again = |wait| pending_resource(instance, instance, wait);
-    let status = match get(instance) {
-        Ok(info) => info.parameters.status.unwrap_or_else(|| "active".to_owned()),
-        Err(failure) if failure.respcode == 404 => "cancel".to_owned(),
-        Err(failure) => return Err(failure),
-    };
-    if status == "pending" {
-        return again(remote.settings.poll_after);
-    }
-    if change.repeats {
-        // The remote knows the order by its id, and how it has ended.
-        return match remote.send(change) {
-            Sent::Done(Answered { response, poll_after, .. }) => {
-                let made = created(response)?;
-                match made.status.as_str() {
-                    "pending" => again(poll_after),
-                    _ => done(made),
-                }
-            }
-            Sent::Refused(failure) | Sent::Unknown(failure) => Err(failure),
-        };
-    }
-    let made = kv::get_json::<CreatedResource>(&key(operation))?;
-    kv::delete(&key(operation))?;
-    if status == "cancel" {
-        let text = "The provider has cancelled the instance before it could be used.";
-        return Err(Failure::refused(500, text).with("providerinstanceid", instance));
-    }
-    let made = made.unwrap_or_default();
-    done(CreatedResource { providerinstanceid: instance.to_owned(), status, ..made })
-}
-
-/// What an order has made.
-fn created(mut response: Object) -> Result<CreatedResource, Wrong> {
-    let mut respparams = Vec::new();
-    for name in response.keys() {
-        let number = name.strip_prefix("respparam");
-        if number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
-            && let Some(Ok(param)) = response.take_if(&name, resp_param)
-        {
-            respparams.push((name, param));
-        }
-    }
-    Ok(CreatedResource {
-        providerinstanceid: response.required_text("providerinstanceid")?,
-        subscriptionid: response.text("subscriptionid"),
-        username: response.text("username"),
-        password: response.text("password"),
-        // CNSP 1.0 is synchronous: an instance of which nothing is said can be used.
-        status: known_status(response.text_or("status", "active")),
-        respparams,
-        other: response.rest()?,
-    })
-}
-
-fn resp_param(mut object: Object) -> Option<Result<RespParam, Wrong>> {
-    let label = object.text("label");
-    let mut rest = match object.rest() {
-        Ok(rest) => rest,
-        Err(wrong) => return Some(Err(wrong)),
-    };
-    let at = rest.iter().position(|(key, _)| key == "value")?;
-    let (_, value) = rest.remove(at);
-    Some(Ok(RespParam { label, value, other: rest }))
-}
+pub(crate) const OF_ACCOUNT: (&str, &str) = ("kind", "account");
 
 /// A status as CNSP 1.0 spells it. Its sample of "Get Resource" has a backslash before one of them.
 pub(crate) fn known_status(status: String) -> String {
@@ -279,7 +61,7 @@ fn read_info(remote: &Remote, object: Object) -> Result<ResourceInfo, Wrong> {
     Ok(info)
 }
 
-fn info(mut object: Object) -> Result<ResourceInfo, Wrong> {
+pub(crate) fn info(mut object: Object) -> Result<ResourceInfo, Wrong> {
     let mut kind = object.required_object("resource")?;
     let mut parameters = object.required_object("parameters")?;
     Ok(ResourceInfo {

@@ -75,7 +75,7 @@ fn find(
 ) -> Result<Option<(UserInfo, Owner)>, Failure> {
     let path = format!("{PATH}/{}", segment(account)?);
     let users = found(page::all(remote, &path, &[OF_ACCOUNT], "users"))?.unwrap_or_default();
-    for object in users {
+    for object in users.items {
         let mut user = info(object)?;
         if user.email.eq_ignore_ascii_case(email) {
             let owner = mark::take(&mut user.additionalattributes, Some(operation));
@@ -170,7 +170,7 @@ fn info(mut object: Object) -> Result<UserInfo, Wrong> {
         userid: object.text("userid"),
         firstname: object.text("firstname"),
         lastname: object.text("lastname"),
-        email: object.required_text("email")?,
+        email: object.text_or("email", ""),
         username: object.text("username"),
         phone: object.text("phone"),
         role: object.text("role"),

@@ -117,25 +117,32 @@ fn in_order(answer: &Answer) -> Answer {
 #[test]
 fn a_host_behind_a_host_answers_as_it_does_alone() {
     let (inner, outer) = (Host::start(), Host::start());
-    // The same provider once more, for those who come to the inner host themselves.
-    let set_up = SetupFolder::default().endpoint("direct", "acme", &[], &[]);
+    // The same provider once more for each way to it, and once for those who come to the inner host themselves.
+    let modes = ["all", "none"];
+    let mut set_up = SetupFolder::default().endpoint("direct", "acme", &[], &[]);
+    for mode in modes {
+        set_up = set_up.endpoint(mode, "acme", &[], &[]);
+    }
     inner.apply_right(set_up.path());
-    let url = format!("{}/endpoints/sandbox/apiv1", inner.url());
     let caller = inner.marketplace_credentials();
     let login = format!("{}:{}", caller.username, caller.password);
-    let config = [("idempotency", "all")];
-    let set_up = declare(SetupFolder::default(), &outer, "remote", &url, &login, &config);
+    let mut set_up = SetupFolder::default();
+    for mode in modes {
+        let url = format!("{}/endpoints/{mode}/apiv1", inner.url());
+        set_up = declare(set_up, &outer, mode, &url, &login, &[("idempotency", mode)]);
+    }
     outer.apply_right(set_up.path());
 
-    let through = life(&outer.marketplace().at("remote"));
     let direct = life(&inner.marketplace().at("direct"));
-    assert_eq!(through.len(), direct.len());
-    for ((name, through), (_, direct)) in through.iter().zip(&direct) {
-        assert_eq!(shown(&in_order(through)), shown(&in_order(direct)), "{name}");
+    for mode in modes {
+        let through = life(&outer.marketplace().at(mode));
+        assert_eq!(through.len(), direct.len());
+        for ((name, through), (_, direct)) in through.iter().zip(&direct) {
+            assert_eq!(shown(&in_order(through)), shown(&in_order(direct)), "{mode}: {name}");
+        }
     }
     // And the inner host has it all, as its own marketplace sees it.
-    let client = inner.marketplace().at("sandbox");
-    let account = client.get("/account/C-1").succeeded();
-    let seen = outer.marketplace().at("remote").get("/account/C-1").succeeded();
+    let account = inner.marketplace().at("all").get("/account/C-1").succeeded();
+    let seen = outer.marketplace().at("all").get("/account/C-1").succeeded();
     assert_eq!(account.json, seen.json);
 }

@@ -49,6 +49,19 @@ fn the_samples_slips_are_read() {
 }
 
 #[test]
+fn what_the_marketplace_has_not_made_can_be_listed() {
+    let accounts =
+        json!({"accounts": [{"accountid": null, "provideraccountid": "pa-1", "accountname": 7}]});
+    Remote::start("none", vec![success(accounts)]);
+    let account = CnspRemote::list_accounts(Page::default()).unwrap().accounts.remove(0);
+    assert_eq!((account.accountid.as_str(), account.accountname.as_str()), ("pa-1", "7"));
+    assert!(account.other.is_empty());
+    Remote::start("none", vec![success(json!({"users": [{"provideruserid": "u-1"}]}))]);
+    let users = CnspRemote::list_users("pa-1".to_owned(), Page::default()).unwrap().users;
+    assert_eq!(users[0].email, "");
+}
+
+#[test]
 fn ids_are_parts_of_a_path_and_nothing_else() {
     let remote = Remote::start("none", vec![refusal(404, "no")]);
     assert_eq!(CnspRemote::get_account("a/b?c=ü".to_owned()).unwrap_err().respcode, 404);
@@ -168,6 +181,12 @@ fn discovery_is_passed_on_or_found_out() {
     let probed: Value = description.other.value("probed").unwrap();
     assert_eq!(probed[2], json!({"path": "/account", "answered": "403: Not yours."}));
 
+    // Little is said: the rest is CNSP's.
+    Remote::start("none", vec![success(json!({"resources": [{"type": "saas"}]}))]);
+    let artifact = CnspRemote::describe().unwrap().resources.remove(0);
+    assert_eq!((artifact.states.len(), artifact.actions.len()), (4, 7));
+    Remote::start("none", vec![success(json!({"resources": [{"type": "saas", "actions": 1}]}))]);
+    assert!(CnspRemote::describe().unwrap_err().errormessage.contains("resources[0].actions"));
     // Another shape: both.
     Remote::start("none", vec![success(json!({"hello": 1})), catalog(), success(json!({}))]);
     let description = CnspRemote::describe().unwrap();

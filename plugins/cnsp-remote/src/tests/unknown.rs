@@ -119,6 +119,23 @@ fn an_instance_is_the_marked_one_or_the_only_new_one() {
         assert_eq!(made, adopted, "{shown}");
         assert_eq!(remote.body(1)["parameters"]["additionalparameters"]["cnspoperation"], "op-1");
     }
+    // Of a list that does not end, only a mark says anything.
+    let endless = |item: Value| -> Vec<Answer> {
+        let page = |number: usize| {
+            let link = format!("<?p={number}>; rel=next");
+            with_header(list(vec![item.clone()]), "Link", &link)
+        };
+        (0..20).map(page).collect()
+    };
+    for (found, is_new) in [(resourceinfo("i-1", "active", None), true), (old(), false)] {
+        let remote = Remote::start("none", [endless(old()), vec![lost()], endless(found)].concat());
+        let failure = change(|| CnspRemote::create_resource(order())).unwrap_err();
+        assert!(!failure.retryable && failure.errormessage.contains("nobody knows"), "{is_new}");
+        assert_eq!(remote.asked().len(), 41);
+    }
+    let found = resourceinfo("i-1", "active", Some("op-1"));
+    Remote::start("none", [endless(old()), vec![lost()], endless(found)].concat());
+    assert!(change(|| CnspRemote::create_resource(order())).is_ok());
     // A run before this one has made it.
     let remote =
         Remote::start("none", vec![list(vec![resourceinfo("i-1", "active", Some("op-1"))])]);
