@@ -6,8 +6,11 @@ use cnsp_tests::bodies::{
 };
 use cnsp_tests::client::{Answer, Client};
 use cnsp_tests::cnsp_remote::{Fault, Remote, Switches};
+use cnsp_tests::eventually;
 use cnsp_tests::host::{Host, Options};
+use reqwest::Method;
 use serde_json::Value;
+use std::time::Duration;
 
 /// After these the remote has acted, and its answer is lost.
 const ACTED: [Fault; 3] = [Fault::DropAfter, Fault::Garbage, Fault::BadGateway];
@@ -178,6 +181,39 @@ fn a_remote_that_never_answers_is_given_up_and_what_it_did_is_found() {
     let state = remote.state();
     assert_eq!((state.accounts.len(), state.resources.len()), (3, 1));
     assert!(!state.users.iter().any(|user| user["email"] == "late@example.com"));
+}
+
+#[test]
+fn a_host_that_is_killed_in_between_finds_what_it_had_made() {
+    let (mut host, remotes) = remotes();
+    // Without marks and without ids nothing would tell whose an instance is.
+    let told = [&remotes[0], &remotes[2]];
+    let orders: Vec<Value> = told
+        .iter()
+        .map(|(client, _)| resource(&client.new_account(), "order-1", "MAIL-S", 5))
+        .collect();
+    std::thread::scope(|scope| {
+        for ((client, remote), order) in told.iter().zip(&orders) {
+            remote.fail("POST", "/resource", 1, Fault::HangAfter);
+            let body = order.to_string().into_bytes();
+            scope.spawn(|| client.try_send(Method::POST, "/resource", Some(body)).unwrap_err());
+        }
+        for (_, remote) in told {
+            eventually("the instance is made", Duration::from_secs(20), || {
+                (remote.state().resources.len() == 1).then_some(())
+            });
+        }
+        host.kill9();
+    });
+    host.resume();
+    for (number, (order, (_, remote))) in [1, 3].into_iter().zip(orders.iter().zip(told)) {
+        let client = host.marketplace().at(&format!("remote-{number}"));
+        let made = client.post("/resource", order).succeeded();
+        assert_eq!(made.header("idempotent-replayed"), None);
+        let state = remote.state();
+        let id = &state.resources[0]["parameters"]["providerinstanceid"];
+        assert_eq!((*id == made.text_of("providerinstanceid"), state.resources.len()), (true, 1));
+    }
 }
 
 #[test]
