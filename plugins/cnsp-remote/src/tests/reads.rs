@@ -195,6 +195,8 @@ fn discovery_is_passed_on_or_found_out() {
     // What may pass says nothing about what the remote can.
     Remote::start("none", vec![plain(503, "")]);
     assert!(CnspRemote::describe().unwrap_err().retryable);
+    Remote::start("none", vec![plain(404, ""), plain(503, "")]);
+    assert!(CnspRemote::describe().unwrap_err().retryable);
     Remote::start("none", vec![plain(401, "")]);
     assert_eq!(CnspRemote::describe().unwrap_err().respcode, 500);
 }
