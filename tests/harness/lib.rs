@@ -3,7 +3,7 @@
 //! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
 //! comparable, [`upstream`] plays the provider that a guest calls, [`cnsp_remote`] one that speaks CNSP 1.0 itself,
-//! [`certificates`] makes what it needs for TLS, [`handmade`] makes guests that no compiler makes,
+//! [`osb`] a service broker, [`certificates`] makes what they need for TLS, [`handmade`] makes guests that no compiler makes,
 //! [`neighbour`] is who must not notice, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
@@ -24,6 +24,7 @@ pub mod handmade;
 pub mod host;
 pub mod names;
 pub mod neighbour;
+pub mod osb;
 pub mod powerloss;
 pub mod programs;
 pub mod raw;

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// `target/`, from where the test runs.
-fn target() -> PathBuf {
+///
+/// # Panics
+/// When it runs elsewhere.
+pub fn target() -> PathBuf {
     let executable = std::env::current_exe().expect("a test knows where it lies");
     let target = executable.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
     target.expect("a test lies in a target folder").to_owned()

@@ -62,6 +62,9 @@ impl Redactor {
     }
 
     fn word(&mut self, word: &str, within: &str) -> String {
+        if is_guid(word) {
+            return self.known_as("guid", word);
+        }
         let (kind, parts) = match word.split_once('-') {
             Some((kind, parts)) if KINDS.contains(&kind) => (kind, parts),
             // Any word of thirteen letters looks like one elsewhere.
@@ -73,12 +76,26 @@ impl Redactor {
         if parts.len() != count || !parts.iter().all(|part| is_part(part)) {
             return word.to_owned();
         }
+        self.known_as(kind, word)
+    }
+
+    fn known_as(&mut self, kind: &str, word: &str) -> String {
         let index = self.known.iter().position(|known| known == word).unwrap_or_else(|| {
             self.known.push(word.to_owned());
             self.known.len() - 1
         });
         format!("[{kind} {}]", index + 1)
     }
+}
+
+/// What other adapters make of an operation's id.
+fn is_guid(text: &str) -> bool {
+    let lengths = [8, 4, 4, 4, 12];
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.len() == lengths.len()
+        && parts.iter().zip(lengths).all(|(part, length)| {
+            part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
 }
 
 /// What the sandbox mints.

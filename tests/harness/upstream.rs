@@ -192,7 +192,7 @@ fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
     Ok(())
 }
 
-fn answer(
+pub(crate) fn answer(
     stream: &mut impl Write,
     status: usize,
     headers: &str,

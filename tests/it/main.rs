@@ -34,6 +34,7 @@ mod kv_quota;
 mod limits;
 mod observe;
 mod open_maps;
+mod osb;
 mod paging;
 mod pending;
 mod powerloss;
