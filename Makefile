@@ -5,6 +5,8 @@ CNSP = target/release/cnsp
 GUESTS = target/plugins
 # Guests that only the tests use.
 FIXTURES = tests/fixtures/greedy tests/fixtures/caller
+# Where tests/it/osb_peer.rs finds its broker.
+OSB_PEER = target/peers/osb
 
 .PHONY: demo test check fixtures guests guest-toolchain test-tools bench fuzz fmt
 
@@ -47,10 +49,21 @@ guest-toolchain:
 	  >/dev/null 2>&1; then :; \
 	else rustup target add wasm32-unknown-unknown; fi
 
-test-tools:
+test-tools: $(OSB_PEER)/installed
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version '^0.20'
 	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete --version '^0.9'
+
+# A service broker that is not ours, for tests/it/osb_peer.rs. It is Python: Debian's where there is none.
+$(OSB_PEER)/installed: tests/peers/osb/requirements.txt
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get -qq update && \
+	    apt-get install -y -qq --no-install-recommends python3 python3-venv; } >/dev/null || \
+	  { echo "python3 with its venv module is missing: install python3 and python3-venv" >&2; exit 1; }
+	@rm -rf $(OSB_PEER)
+	@python3 -m venv $(OSB_PEER)
+	@$(OSB_PEER)/bin/python -m pip install -q --disable-pip-version-check --no-deps -r $<
+	@cp $< $@
 
 # Ratios, measured in one run; see tests/bench.
 bench: guests

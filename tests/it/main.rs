@@ -35,6 +35,7 @@ mod limits;
 mod observe;
 mod open_maps;
 mod osb;
+mod osb_peer;
 mod paging;
 mod pending;
 mod powerloss;
