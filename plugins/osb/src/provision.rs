@@ -101,6 +101,8 @@ fn go_on(
     mut instance: Instance,
     account: &Account,
 ) -> Result<Step<Instance>, Failure> {
+    // Once: what is interrupted over and over is cleaned up.
+    let mut interrupted = operation::attempt() > 1;
     loop {
         if work.cleaning.is_some() {
             return clean(broker, work, instance);
@@ -119,6 +121,8 @@ fn go_on(
                 Verdict::Busy(_) if work.is_exhausted() => work.clean(work::too_long().failure),
                 Verdict::Busy(wait) => return pending(&work, &instance, wait),
                 Verdict::Gone => work.clean(work::too_long().failure),
+                // The run before may have ended while it asked. The same again is the same instance.
+                Verdict::Not(trouble) if trouble.unknown && interrupted => interrupted = false,
                 Verdict::Not(trouble) if trouble.orphan => work.clean(trouble.failure),
                 Verdict::Not(trouble) => return refused(instance, trouble.failure),
             },

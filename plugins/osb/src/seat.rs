@@ -147,6 +147,8 @@ fn bind(
     account: &Account,
     user: &str,
 ) -> Result<Step<Body>, Failure> {
+    // Once: what is interrupted over and over is cleaned up.
+    let mut interrupted = operation::attempt() > 1;
     loop {
         if work.cleaning.is_some() {
             return clean(broker, work, target);
@@ -164,6 +166,8 @@ fn bind(
                 }
                 Verdict::Busy(wait) => return work.wait(wait),
                 Verdict::Gone => return work.wait(broker.interval),
+                // The run before may have ended while it asked. The same again is the same binding.
+                Verdict::Not(trouble) if trouble.unknown && interrupted => interrupted = false,
                 Verdict::Not(trouble) if trouble.orphan => work.clean(trouble.failure),
                 Verdict::Not(trouble) => return over(trouble.failure),
             },

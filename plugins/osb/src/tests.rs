@@ -101,6 +101,22 @@ fn a_second_run_of_an_order_names_the_same_instance() {
 }
 
 #[test]
+fn an_order_that_was_interrupted_is_sent_again_before_it_is_cleaned_up() {
+    let account = account();
+    let again =
+        |operation| testing::run(operation, 2, None, || Osb::create_resource(order(&account)));
+    // There it is: the broker knows the same request by its id.
+    let asked = broker(vec![lost(), answer(200, &json!({}))]);
+    assert!(matches!(again("adopted"), Ok(CreateResourceOutcome::Done(_))));
+    let paths = asked.borrow().clone();
+    assert!(paths[0].starts_with("PUT") && paths[0] == paths[1], "{paths:?}");
+
+    let asked = broker(vec![lost(), lost(), answer(410, &json!({}))]);
+    assert_eq!(again("lost").unwrap_err().respcode, 504);
+    assert!(asked.borrow()[2].starts_with("DELETE"));
+}
+
+#[test]
 fn an_order_whose_answer_is_lost_is_cleaned_up_until_the_broker_has_done_it() {
     let account = account();
     let soon = |answer| with_header(answer, "Retry-After", "7");

@@ -1,6 +1,6 @@
 //! What goes wrong beside OSB's own table: judged by what the broker has in the end.
 
-use super::{PLAIN, Scene, bought, delete, impatient, order, patient, status};
+use super::{PLAIN, Scene, bought, delete, order, patient, status};
 use crate::check;
 use cnsp_tests::bodies::{action, resource, seat, unique};
 use cnsp_tests::osb::{Answers, Background, Op, background};
@@ -10,7 +10,7 @@ use std::time::Duration;
 const LONG: Duration = Duration::from_secs(20);
 
 /// Short, for what never answers.
-const QUICK: &str = "poll_interval_ms = \"1\", timeout_ms = \"300\"";
+const QUICK: &str = "poll_interval_ms = \"1\", timeout_ms = \"500\"";
 
 #[test]
 fn what_a_broker_says_is_taken_as_osb_means_it() {
@@ -20,6 +20,7 @@ fn what_a_broker_says_is_taken_as_osb_means_it() {
     a_failed_update_says_whether_the_instance_can_still_be_used(&scene);
     a_plan_says_how_long_its_operations_may_take(&scene);
     a_poll_that_fails_is_no_failure_of_the_work(&scene);
+    a_broker_with_too_much_to_do_is_asked_later(&scene);
 }
 
 fn a_broker_at_work_is_waited_for_and_never_cleaned_up_after(scene: &Scene) {
@@ -68,22 +69,12 @@ fn a_refusal_is_told_in_the_brokers_words_and_leaves_nothing(scene: &Scene) {
     assert!(osb.instances() == 0 && osb.count(Op::Deprovision) == 0);
 }
 
-#[test]
-fn a_broker_that_cannot_be_reached_was_not_asked() {
-    let Scene { osb, host, client } = Scene::start(patient(), PLAIN);
-    let account = client.new_account();
+fn a_broker_with_too_much_to_do_is_asked_later(scene: &Scene) {
+    let (osb, client, account) = scene.fresh();
     osb.fault(Op::Provision, false, Answers::With(429, "{}".to_owned(), "Retry-After: 1\r\n"));
-    let body = order(&account, 2);
     // A second later the host asks again by itself, and the caller has waited for that.
-    client.post("/resource", &body).succeeded();
+    bought(client, &account, 2);
     assert_eq!((osb.count(Op::Provision), osb.count(Op::Deprovision)), (2, 0));
-    let gone = cnsp_tests::osb::Osb::start().origin().replace("127.0.0.1", "127.0.0.2");
-    drop((host, client));
-    let host = super::start(impatient(), &gone, super::LOGIN, QUICK);
-    let client = host.marketplace().at("osb");
-    let answer = client.post("/resource", &order(&client.new_account(), 2));
-    assert_eq!(answer.status, 502, "{}", answer.text);
-    assert!(answer.error().contains("cannot be reached"), "{}", answer.text);
 }
 
 #[test]
@@ -223,4 +214,31 @@ fn a_poll_that_fails_is_no_failure_of_the_work(scene: &Scene) {
     osb.fault(Op::LastOperation, false, Answers::Hangup);
     bought(client, &account, 2);
     assert_eq!((osb.count(Op::Provision), osb.count(Op::LastOperation)), (1, 8));
+}
+
+#[test]
+fn an_order_that_was_at_the_broker_when_the_host_was_killed_is_adopted() {
+    let Scene { osb, mut host, client } = Scene::start(patient(), PLAIN);
+    let account = client.new_account();
+    osb.fault(Op::Provision, true, Answers::Nothing);
+    let body = order(&account, 2);
+    std::thread::scope(|scope| {
+        let cut = scope.spawn(|| {
+            let body = body.to_string().into_bytes();
+            client.try_send(reqwest::Method::POST, "/resource", Some(body))
+        });
+        cnsp_tests::eventually("the order is at the broker", LONG, || {
+            (osb.instances() == 1).then_some(())
+        });
+        host.kill9();
+        assert!(cut.join().unwrap().is_err(), "nobody has answered");
+    });
+    host.resume();
+    let client = host.marketplace().at("osb");
+    let answer = client.post("/resource", &body).succeeded();
+    let id = answer.text_of("providerinstanceid");
+    assert_eq!(answer.text_of("status"), "active");
+    let there: Vec<String> = osb.state().instances.keys().cloned().collect();
+    assert_eq!(there, [id]);
+    assert_eq!(osb.count(Op::Deprovision), 0);
 }
