@@ -117,6 +117,7 @@ fn what_is_wrong_with_a_broker_is_told() {
     let scene = Scene::start(patient(), PLAIN);
     health_is_the_brokers(&scene);
     a_setting_that_is_wrong_is_named(&scene);
+    a_broker_that_cannot_be_reached_is_not_described(&scene);
 }
 
 fn health_is_the_brokers(scene: &Scene) {
@@ -155,4 +156,16 @@ fn a_setting_that_is_wrong_is_named(scene: &Scene) {
         assert!(answer.error().contains(named), "{}", answer.text);
     }
     assert_eq!(osb.count(Op::Catalog), 0);
+}
+
+/// Where it is, and how it failed, is for the vendor.
+fn a_broker_that_cannot_be_reached_is_not_described(scene: &Scene) {
+    let (osb, client, _) = scene.fresh();
+    let gone = osb.origin().replace("127.0.0.1", "127.0.0.2");
+    apply(&scene.host, &gone, LOGIN, PLAIN);
+    let answer = client.get("/catalog");
+    assert_eq!(answer.status, 502, "{}", answer.text);
+    assert!(answer.error().contains("cannot be reached"), "{}", answer.text);
+    assert!(!answer.text.contains("127.0.0"), "{}", answer.text);
+    assert_eq!(client.get("/health").succeeded().body()["status"], "down");
 }

@@ -1,7 +1,7 @@
 //! OSB's table of orphan mitigation, row by row: who asks for what, how the broker answers, and whether what it may
 //! have left is deleted.
 
-use super::{Osb, PLAIN, Scene, bought, impatient, instance_of, order, patient};
+use super::{LOGIN, Osb, PLAIN, Scene, apply, bought, impatient, instance_of, order, patient};
 use cnsp_tests::bodies::{Account, Resource, User, action, deletion, seat, unique};
 use cnsp_tests::client::{Answer, Client};
 use cnsp_tests::eventually;
@@ -162,14 +162,17 @@ fn judge(osb: &Osb, client: &Client, op: Op, row: &Value) -> Option<String> {
 #[test]
 fn orphans_are_mitigated_by_the_table() {
     // Whose callers do not wait: the host repeats nothing by itself.
-    let config = "poll_interval_ms = \"1\", timeout_ms = \"250\"";
-    let Scene { osb, client, host: _host } = Scene::start(impatient(), config);
+    let Scene { osb, client, host } = Scene::start(impatient(), PLAIN);
     let table = include_str!("../../fixtures/osb/orphan_mitigation.json");
     let table: Value = serde_json::from_str(table).unwrap();
     let rows = table["rows"].as_array().unwrap();
     assert_eq!(rows.len(), ROWS);
     let mut wrong = Vec::new();
     for row in rows {
+        // The last three. A short time is also one in which a machine that is busy does not answer.
+        if row["status"] == "Timeout" {
+            apply(&host, &osb.origin(), LOGIN, "poll_interval_ms = \"1\", timeout_ms = \"500\"");
+        }
         for op in requests(row["request"].as_str().unwrap()) {
             wrong.extend(judge(&osb, &client, op, row));
         }
