@@ -117,7 +117,7 @@ fn offered(service: &Service, plan: &Plan) -> Offering {
 
 fn additional(service: &Service, plan: &Plan, options: &Options) -> OpenMap {
     let mut map = OpenMap::new();
-    for (number, choice) in (1..).zip(&options.list) {
+    for (number, choice) in (1..).zip(options.shown()) {
         map.put(format!("customoption{number}"), option(choice));
     }
     if let Some(problem) = &options.problem {

@@ -3,6 +3,7 @@
 
 use cnsp_sdk::Failure;
 use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// OSB's bound on one schema.
 const SCHEMA_BYTES_MAX: usize = 64 * 1024;
@@ -13,7 +14,7 @@ const OPTIONS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) list: Vec<Choice>,
-    /// Why a schema was left out.
+    /// Why a schema was left out, or not all of it is shown.
     pub(crate) problem: Option<String>,
 }
 
@@ -47,56 +48,25 @@ impl Options {
     /// Of `plan.schemas`.
     pub(crate) fn read(schemas: Option<&Value>) -> Self {
         let schema = |action| schemas?.get("service_instance")?.get(action)?.get("parameters");
-        let mut options = Self::default();
+        let mut choices: BTreeMap<String, Choice> = BTreeMap::new();
+        let mut problem = None;
         for when in [When::Create, When::Update] {
             let name = if when == When::Create { "create" } else { "update" };
             let Some(schema) = schema(name).filter(|schema| !schema.is_null()) else { continue };
             match properties(schema) {
-                Ok(properties) => options.add(when, schema, properties),
-                Err(why) => {
-                    options.problem = Some(format!("The schema to {name} is left out: {why}."))
-                }
+                Ok(properties) => add(&mut choices, when, schema, properties),
+                Err(why) => problem = Some(format!("The schema to {name} is left out: {why}.")),
             }
         }
-        options.list.sort_by(|one, other| one.name.cmp(&other.name));
-        if options.list.len() > OPTIONS_MAX {
-            options.list.truncate(OPTIONS_MAX);
-            options.problem = Some(format!("Only the first {OPTIONS_MAX} parameters are options."));
+        if choices.len() > OPTIONS_MAX {
+            problem = Some(format!("Only the first {OPTIONS_MAX} parameters are shown."));
         }
-        options
+        Self { list: choices.into_values().collect(), problem }
     }
 
-    fn add(&mut self, when: When, schema: &Value, properties: &Map<String, Value>) {
-        let required: Vec<&str> = match schema.get("required").and_then(Value::as_array) {
-            Some(names) => names.iter().filter_map(Value::as_str).collect(),
-            None => Vec::new(),
-        };
-        for (name, property) in properties {
-            let position = self.list.iter().position(|choice| choice.name == *name);
-            let choice = match position.and_then(|position| self.list.get_mut(position)) {
-                Some(choice) => choice,
-                None => {
-                    self.list.push(Choice {
-                        name: name.clone(),
-                        schema: property.clone(),
-                        on_create: false,
-                        on_update: false,
-                        required: false,
-                    });
-                    match self.list.last_mut() {
-                        Some(choice) => choice,
-                        None => continue,
-                    }
-                }
-            };
-            match when {
-                When::Create => {
-                    choice.on_create = true;
-                    choice.required = required.contains(&name.as_str());
-                }
-                When::Update => choice.on_update = true,
-            }
-        }
+    /// Those that a form can show, in their order.
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Choice> {
+        self.list.iter().take(OPTIONS_MAX)
     }
 
     /// The parameter of this name, where it can be told then.
@@ -170,6 +140,35 @@ impl Options {
                 "The plan needs {}: name it in a `customoptionN`, or in `additionalparameters.parameters`.",
                 missing.join(", ")
             ))),
+        }
+    }
+}
+
+/// Adds the properties of one schema.
+fn add(
+    choices: &mut BTreeMap<String, Choice>,
+    when: When,
+    schema: &Value,
+    properties: &Map<String, Value>,
+) {
+    let required: BTreeSet<&str> = match schema.get("required").and_then(Value::as_array) {
+        Some(names) => names.iter().filter_map(Value::as_str).collect(),
+        None => BTreeSet::new(),
+    };
+    for (name, property) in properties {
+        let choice = choices.entry(name.clone()).or_insert_with(|| Choice {
+            name: name.clone(),
+            schema: property.clone(),
+            on_create: false,
+            on_update: false,
+            required: false,
+        });
+        match when {
+            When::Create => {
+                choice.on_create = true;
+                choice.required = required.contains(name.as_str());
+            }
+            When::Update => choice.on_update = true,
         }
     }
 }
