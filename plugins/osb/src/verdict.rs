@@ -48,7 +48,7 @@ pub(crate) struct Trouble {
     pub(crate) failure: Failure,
     /// Whether something may be left at the broker that nobody knows of: it has to be deleted.
     pub(crate) orphan: bool,
-    /// Whether the broker may have acted.
+    /// Whether the broker has to be asked what it has: it may have acted, or there is nothing to act upon.
     pub(crate) unknown: bool,
     /// Whether the instance cannot be used any more.
     pub(crate) unusable: bool,
@@ -224,7 +224,12 @@ fn told(kind: Kind, answer: &Response, wait: Duration) -> Trouble {
         (Kind::Update, 500..=599) if body.update_repeatable != false => failure.retryable(),
         _ => failure,
     };
-    Trouble { unusable: own && body.instance_usable == false, ..Trouble::refused(failure) }
+    Trouble {
+        // OSB says 410 for what is not there. A broker that says 404 is asked what it has.
+        unknown: kind.deletes() && answer.status == 404,
+        unusable: own && body.instance_usable == false,
+        ..Trouble::refused(failure)
+    }
 }
 
 /// The failure for an answer that is no success.
@@ -266,6 +271,11 @@ pub(crate) fn unsent(error: &HttpError) -> Failure {
         3 => {
             Failure::refused(504, "The broker did not answer in time. Try again later.").retryable()
         }
+        4 => {
+            let text = "The broker answers more than this endpoint may take: its vendor must look.";
+            Failure::refused(502, text)
+        }
+        6 => Failure::refused(502, "The broker does not answer in HTTP: its vendor must look."),
         8 => {
             let text = "The broker has asked to be left alone for a while. Try again later.";
             Failure::refused(503, text).retryable()

@@ -140,13 +140,22 @@ fn a_deletion_is_adopted(scene: &Scene) {
     delete(client, &account, &instance).succeeded();
     assert_eq!(status(client, &instance), "cancel");
     assert_eq!((osb.count(Op::Unbind), osb.count(Op::Deprovision)), (1, 1));
+    // A broker that says 404 where OSB wants 410 is looked at more closely.
+    let instance = bought(client, &account, 2);
+    osb.fault(Op::Deprovision, true, Answers::With(404, "{}".to_owned(), ""));
+    delete(client, &account, &instance).succeeded();
+    let instance = bought(client, &account, 2);
+    osb.refuse(Op::Deprovision, 404, "{}");
+    assert_eq!(delete(client, &account, &instance).status, 404);
+    assert_eq!(status(client, &instance), "active");
+    delete(client, &account, &instance).succeeded();
     // Where the broker cannot be asked about it, it is told to delete it once more.
     let order = resource(&account, &unique("c"), "plan-cache", 1);
     let cache = super::instance(&client.post("/resource", &order).succeeded());
     osb.fault(Op::Deprovision, true, Answers::Hangup);
     let body = cnsp_tests::bodies::deletion(&account, "d-1", &cache.id);
     client.delete("/resource", &body).succeeded();
-    assert_eq!(osb.count(Op::Deprovision), 3);
+    assert_eq!(osb.count(Op::Deprovision), 6);
     assert_eq!(osb.instances(), 0);
 }
 
