@@ -13,6 +13,7 @@ pub(crate) use self::kv::Kv;
 pub(crate) use self::log::LogUse;
 
 use crate::egress::Outbound;
+use crate::heavy::Weight;
 use crate::limits::Limits;
 use crate::store::{Partition, Store};
 use std::collections::BTreeMap;
@@ -32,4 +33,6 @@ pub(crate) struct Scope {
     pub(crate) store: Arc<dyn Store>,
     /// What each call may use.
     pub(crate) limits: Limits,
+    /// Whether its calls are heavy.
+    pub(crate) weight: Arc<Weight>,
 }

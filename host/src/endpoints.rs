@@ -13,6 +13,7 @@ use crate::capability::Scope;
 use crate::config::{self, Config};
 use crate::egress::Egress;
 use crate::error::{Error, ErrorCode, Result};
+use crate::heavy;
 use crate::limits::{EffectiveLimits, Limit, Limits};
 use crate::model::{Failure, OperationKind};
 use crate::plugin::bindings::Exports;
@@ -187,6 +188,7 @@ impl Endpoints {
             outbound: self.egress.outbound(&record, secrets, &limits)?,
             store: self.store.clone(),
             limits,
+            weight: Arc::default(),
         });
         let lane = match known {
             Some(known) if known.lane.permits_max == scope.limits.count(Limit::Concurrency) => {
@@ -237,6 +239,11 @@ impl Endpoint {
         self.scope.limits.time(Limit::CallTimeout)
     }
 
+    /// Lets the task that is about to call it go on on the threads where it belongs.
+    pub(crate) async fn enter(&self) {
+        heavy::enter(&self.scope.weight).await;
+    }
+
     /// Calls the plugin, once there is room. What the plugin refuses is an answer; what goes wrong on the
     /// way is an error.
     pub(crate) async fn call<R, F>(
@@ -252,6 +259,7 @@ impl Endpoint {
         )
             -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
     {
+        self.enter().await;
         self.let_in()?;
         let _admitted = self.admit().await?;
         // Again: those who were inside may all have failed meanwhile.

@@ -77,6 +77,18 @@ impl ErrorCode {
             ErrorCode::Internal => "INTERNAL",
         }
     }
+
+    /// Whether it is the endpoint that gave nothing: its plugin failed, or it is asked for more than it may give.
+    pub(crate) fn is_of_endpoint(self) -> bool {
+        matches!(
+            self,
+            ErrorCode::EndpointBusy
+                | ErrorCode::EndpointUnavailable
+                | ErrorCode::PluginFailed
+                | ErrorCode::PluginAnswerInvalid
+                | ErrorCode::PluginTimeout
+        )
+    }
 }
 
 /// An error of the host.

@@ -19,6 +19,7 @@ use self::replay::{Remembered, reused};
 use crate::config;
 use crate::endpoints::{Endpoint, Endpoints};
 use crate::error::{Error, ErrorCode, Result};
+use crate::heavy;
 use crate::limits::fixed;
 use crate::model::{Answer, Change, Failure, OperationKind, Outcome};
 use crate::plugin::{Called, OperationContext};
@@ -131,6 +132,7 @@ impl Journal {
 
     /// Runs an order, or waits for the one that it repeats. Goes on when the caller does not wait.
     pub(crate) async fn run(self: &Arc<Self>, order: Order) -> Result<Settled> {
+        order.endpoint.enter().await;
         let kind = order.change.kind();
         let wait = Duration::from_millis(self.settings.repeat_wait_ms_max)
             .min(order.endpoint.call_timeout());
@@ -199,7 +201,7 @@ impl Journal {
             // Nobody may be waiting any more.
             let _ = land.send(Some(ran.map_err(Arc::new)));
         };
-        self.tasks.spawn(tracing::Instrument::instrument(task, span));
+        self.tasks.spawn(heavy::task(tracing::Instrument::instrument(task, span)));
         landing
     }
 

@@ -22,6 +22,7 @@ pub(crate) mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
+pub(crate) mod heavy;
 pub(crate) mod journal;
 pub(crate) mod limits;
 #[doc(hidden)]

@@ -99,8 +99,8 @@ impl Limit {
                 setting: "calls.cpu_ms",
                 unit: "ms",
                 range: 1..=HOUR_MS,
-                why: "cores are what everybody shares; counted in ticks of 5 ms",
-                inside: "keep all cores but one busy for that long per call, in turns with other long calls",
+                why: "cores are what everybody shares; looked at every 5 ms",
+                inside: "keep the cores that nobody else wants busy for that long per call",
             },
             Limit::Memory => &About {
                 key: "memory_bytes_max",

@@ -17,7 +17,6 @@ mod gate;
 mod trial;
 mod worker;
 
-use self::call::Turns;
 pub(crate) use self::call::{CallError, CallState, Called, OperationContext, Stopped};
 pub(crate) use self::custom::{VERSION_SECTION, version};
 pub(crate) use self::engine::PoolUse;
@@ -43,7 +42,6 @@ pub(crate) struct Plugin {
     pub(crate) digest: Digest,
     pre: InstancePre<CallState>,
     indices: Indices,
-    turns: Turns,
 }
 
 /// Every plugin that is in use, and what it takes to run one.
@@ -54,7 +52,6 @@ pub(crate) struct Plugins {
     compiler: Compiler,
     component_bytes_max: usize,
     memory_bytes_max: usize,
-    turns: Turns,
     ready: Mutex<HashMap<Digest, Arc<Plugin>>>,
 }
 
@@ -78,7 +75,6 @@ impl Plugins {
             compiler,
             component_bytes_max,
             memory_bytes_max,
-            turns: Turns::new(),
             ready: Mutex::default(),
         })
     }
@@ -140,7 +136,7 @@ impl Plugins {
             "the component's imports do not have the types of cnsp:adapter@1.0.0; build it for the world `adapter` in wit/",
         )?;
         let indices = Indices::new(&pre).map_err(anyhow::Error::from).context(NOT_THE_CONTRACT)?;
-        Ok(Plugin { digest, pre, indices, turns: self.turns.clone() })
+        Ok(Plugin { digest, pre, indices })
     }
 
     /// Makes a plugin ready. Only what was checked may be: nothing looks at it again.

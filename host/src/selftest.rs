@@ -223,6 +223,7 @@ impl<'a> Bench<'a> {
             outbound: self.outbound.limited(&limits),
             store: self.store.clone(),
             limits,
+            weight: Arc::default(),
         })
     }
 

@@ -10,6 +10,7 @@ use crate::app::App;
 use crate::blobs::Blobs;
 use crate::config::{self, Config};
 use crate::control;
+use crate::heavy;
 use crate::store::{SledOptions, SledStore};
 use anyhow::{Context, anyhow};
 use axum::Router;
@@ -100,6 +101,7 @@ pub(crate) async fn run_until(
     ready: impl FnOnce(&Arc<App>, SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> anyhow::Result<()> {
+    heavy::start()?;
     let store = open_store(&config)?;
     let blobs = Arc::new(Blobs::open(&config.data)?);
     let app = App::start(config.clone(), store.clone(), blobs.clone(), recorder()?).await?;
@@ -196,12 +198,12 @@ fn connect(
 ) {
     let connection = http.serve_connection(TokioIo::new(stream), service.clone());
     let connection = graceful.watch(connection);
-    tokio::spawn(async move {
+    tokio::spawn(heavy::task(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a connection ended");
         }
         drop(place);
-    });
+    }));
 }
 
 /// The store has stopped: the process ends with status 70, so that a supervisor starts it anew.

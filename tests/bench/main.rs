@@ -1,6 +1,6 @@
 //! The benchmarks: ratios from one run on one machine. `cargo run --release -p cnsp-tests --bin bench [NAME…]`, with the
 //! numbers of connections for `creates` where they are to be others than 1, 16 and 128, or of rounds for `hostile`
-//! (10), which runs when it is named only.
+//! (10), which runs when it is named only, and beside the habits that are named if there are any.
 #![allow(clippy::print_stdout, reason = "a program that prints figures")]
 
 mod hostile;
@@ -47,7 +47,7 @@ fn main() -> anyhow::Result<()> {
             leak(guest).await?;
         }
         if hostile {
-            hostile::run(guest, rounds).await?;
+            hostile::run(guest, rounds, &names).await?;
         }
         Ok(())
     })

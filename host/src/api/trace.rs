@@ -3,6 +3,7 @@
 use super::envelope;
 use crate::app::App;
 use crate::error::{Error, ErrorCode};
+use crate::heavy;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
@@ -51,6 +52,7 @@ pub(super) async fn trace(
     request: Request,
     next: Next,
 ) -> Response<Body> {
+    heavy::begin();
     let began = Instant::now();
     let id = request_id(&request);
     let path = request.extensions().get::<MatchedPath>();

@@ -311,7 +311,6 @@ impl Host for CallState {
         let sent = request.body.len();
         let room = self.room(sent)?;
         let (client, prepared) = self.prepare(request)?;
-        self.rest();
         let outbound = &scope.outbound;
         let mut received = 0;
         let exchange = exchange(client, outbound, prepared, room, effect, &mut received);
@@ -319,7 +318,6 @@ impl Host for CallState {
             let message = "the provider did not answer in time".to_owned();
             Err(HttpError { code: 3, message, outcome_unknown: effect })
         });
-        self.resume();
         self.http.bytes = self.http.bytes.saturating_add(sent).saturating_add(received);
         outbound.count(match &answer {
             Ok(_) => "answered",

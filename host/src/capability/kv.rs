@@ -178,10 +178,7 @@ impl CallState {
     /// call keeps the version first seen: the commit then finds the conflict.
     async fn read(&mut self, name: &str) -> Result<Option<Versioned>, KvError> {
         let key = key(&self.scope.endpoint, self.scope.partition, name);
-        self.pause();
-        let found = self.scope.store.get(&key).await;
-        self.resume();
-        let found = found.map_err(unreachable_now)?;
+        let found = self.scope.store.get(&key).await.map_err(unreachable_now)?;
         if self.kv.in_operation {
             let version = found.as_ref().map(|found| found.version);
             if !self.kv.reads.contains_key(&key) {
@@ -244,9 +241,7 @@ impl Host for CallState {
                 after: cursor.as_ref().map(|name| key(&endpoint, self.scope.partition, name).body),
                 limit: (limit - entries.len() + 1 + self.kv.writes.len()).min(SCAN_COUNT_MAX),
             };
-            self.pause();
             let page = self.scope.store.scan(&range).await;
-            self.resume();
             let page = page.map_err(unreachable_now)?;
             // What is scanned counts, not what is returned: the commit scans it all again.
             self.kv

@@ -8,6 +8,7 @@ use super::breaker::{Open, Pass};
 use super::failures::{FailedCall, FailedCalls};
 use super::{Breaker, Endpoint};
 use crate::error::{Error, ErrorCode, Result};
+use crate::heavy;
 use crate::model::OperationKind;
 use futures_util::FutureExt;
 use std::sync::{MutexGuard, PoisonError};
@@ -90,13 +91,13 @@ impl Endpoint {
 
     fn probe_after(&self, pause: Duration) {
         let endpoint = self.me.clone();
-        tokio::spawn(async move {
+        tokio::spawn(heavy::task(async move {
             tokio::time::sleep(pause).await;
             // An endpoint that was replaced needs none.
             if let Some(endpoint) = endpoint.upgrade() {
                 endpoint.probe().await;
             }
-        });
+        }));
     }
 
     /// Asks the plugin for its health. Any answer will do, also that the provider is down: it is the plugin's

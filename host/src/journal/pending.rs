@@ -6,6 +6,7 @@ use super::{
 };
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
+use crate::heavy;
 use crate::limits::fixed;
 use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense, shown};
 use crate::plugin::{Called, OperationContext};
@@ -182,7 +183,7 @@ impl Journal {
         let (land, landing) = watch::channel(None);
         let journal = self.clone();
         let [endpoint, subject, operation] = [endpoint, subject, operation].map(str::to_owned);
-        self.tasks.spawn(async move {
+        self.tasks.spawn(heavy::task(async move {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
@@ -216,7 +217,7 @@ impl Journal {
                     }
                 }
             }
-        });
+        }));
         landing
     }
 

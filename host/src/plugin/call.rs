@@ -1,16 +1,15 @@
 //! One call of a plugin: an instance of its own, two clocks, caps on all it can use.
 
 mod backtrace;
-mod turn;
+mod clock;
 
 pub(crate) use self::backtrace::Stopped;
-pub(crate) use self::turn::Turns;
 
-use self::turn::Turn;
+use self::clock::Clock;
 use super::Plugin;
 use super::bindings::Exports;
-use super::engine::EPOCH_TICK;
 use crate::capability::{HttpUse, Kv, LogUse, Scope};
+use crate::heavy;
 use crate::limits::{Limit, fixed};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -50,10 +49,9 @@ struct MemoryUse {
 }
 
 struct CpuUse {
-    ticks: u32,
-    ticks_max: u32,
+    clock: Clock,
+    max: Duration,
     exceeded: bool,
-    turn: Turn,
 }
 
 /// What a call gave back.
@@ -101,14 +99,6 @@ impl ResourceLimiter for MemoryUse {
     }
 }
 
-impl CpuUse {
-    /// Whole ticks only: what is under one is charged by the tick that it falls into.
-    fn charge(&mut self, computed: Duration) {
-        let whole = computed.as_millis() / EPOCH_TICK.as_millis();
-        self.ticks = self.ticks.saturating_add(u32::try_from(whole).unwrap_or(u32::MAX));
-    }
-}
-
 impl MemoryUse {
     fn grow(&mut self, bytes: usize) -> bool {
         let wanted = self.bytes.saturating_add(bytes);
@@ -136,12 +126,10 @@ impl Plugin {
             &'a mut wasmtime::Store<CallState>,
         ) -> BoxFuture<'a, wasmtime::Result<R>>,
     {
-        let state = CallState::new(scope, operation);
-        let deadline = state.deadline;
-        let mut store = limited(self.pre.engine(), &self.turns, state);
-        let answer = tokio::time::timeout_at(deadline, async {
-            let instance = self.pre.instantiate_async(&mut store).await?;
-            run(&Exports { instance, indices: &self.indices }, &mut store).await
+        let mut store = limited(self.pre.engine(), CallState::new(scope, operation));
+        let answer = in_time(&mut store, async |store| {
+            let instance = self.pre.instantiate_async(&mut *store).await?;
+            run(&Exports { instance, indices: &self.indices }, store).await
         })
         .await;
         conclude(store, answer)
@@ -149,32 +137,37 @@ impl Plugin {
 }
 
 /// What a call runs in: it is held to the limits of its scope there, but for the wall clock.
-pub(super) fn limited(
-    engine: &Engine,
-    turns: &Turns,
-    state: CallState,
-) -> wasmtime::Store<CallState> {
+pub(super) fn limited(engine: &Engine, state: CallState) -> wasmtime::Store<CallState> {
     let answer_bytes_max = state.scope.limits.count(Limit::AnswerBytes);
     let mut store = wasmtime::Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_hostcall_fuel(answer_bytes_max);
     store.set_max_component_handles(fixed::HANDLES.max);
     store.set_epoch_deadline(1);
-    // At every tick others on this thread go on, and this call waits for its turn; after the budget, a trap.
-    let turns = turns.clone();
-    store.epoch_deadline_callback(move |mut context| {
+    store.epoch_deadline_callback(|mut context| {
         let cpu = &mut context.data_mut().cpu;
-        // A copy of all memory is one instruction, which no tick interrupts: it counts for as long as it took.
-        let computed = cpu.turn.give_up();
-        cpu.charge(computed.max(EPOCH_TICK));
-        cpu.exceeded = cpu.ticks > cpu.ticks_max;
+        let shown = cpu.clock.show();
+        cpu.exceeded = shown.total > cpu.max;
         if cpu.exceeded {
             return Ok(UpdateDeadline::Interrupt);
         }
-        let next = turns.clone().next(cpu.turn.clone());
-        Ok(UpdateDeadline::YieldCustom(1, Box::pin(next)))
+        // A tick can come at once: it is the engine's, not the call's.
+        if shown.stint < heavy::LONG {
+            return Ok(UpdateDeadline::Continue(1));
+        }
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(heavy::leave())))
     });
     store
+}
+
+/// Lets a call run until its wall clock has run out.
+pub(super) async fn in_time<R>(
+    store: &mut wasmtime::Store<CallState>,
+    run: impl AsyncFnOnce(&mut wasmtime::Store<CallState>) -> wasmtime::Result<R>,
+) -> Result<wasmtime::Result<R>, Elapsed> {
+    let CallState { deadline, cpu, scope, .. } = store.data();
+    let (deadline, clock, scope) = (*deadline, cpu.clock.clone(), scope.clone());
+    clock.time(&scope.weight, tokio::time::timeout_at(deadline, run(store))).await
 }
 
 /// What came of a call, once its wall clock has run out or it has ended.
@@ -189,10 +182,6 @@ pub(super) fn conclude<R>(
     }
 }
 
-fn ticks(cpu: Duration) -> u32 {
-    u32::try_from(cpu.as_millis().div_ceil(EPOCH_TICK.as_millis())).unwrap_or(u32::MAX)
-}
-
 impl CallState {
     /// A call that begins now.
     pub(crate) fn new(scope: &Arc<Scope>, operation: Option<OperationContext>) -> CallState {
@@ -205,30 +194,8 @@ impl CallState {
             log: LogUse::default(),
             deadline: Instant::now() + limits.time(Limit::CallTimeout),
             memory: MemoryUse { bytes: 0, bytes_max: limits.count(Limit::Memory), exceeded: false },
-            cpu: CpuUse {
-                ticks: 0,
-                ticks_max: ticks(limits.time(Limit::Cpu)),
-                exceeded: false,
-                turn: Turn::begin(),
-            },
+            cpu: CpuUse { clock: Clock::new(), max: limits.time(Limit::Cpu), exceeded: false },
         }
-    }
-
-    /// Says that the guest is about to wait for its provider: it needs no core meanwhile.
-    pub(crate) fn rest(&mut self) {
-        let computed = self.cpu.turn.give_up();
-        self.cpu.charge(computed);
-    }
-
-    /// Says that it is about to wait for a moment.
-    pub(crate) fn pause(&mut self) {
-        let computed = self.cpu.turn.pause();
-        self.cpu.charge(computed);
-    }
-
-    /// Says that it goes on.
-    pub(crate) fn resume(&mut self) {
-        self.cpu.turn.resume();
     }
 
     fn explain(&self, error: &wasmtime::Error) -> CallError {
@@ -282,6 +249,7 @@ impl CallState {
             outbound: crate::egress::Outbound::closed("e"),
             store,
             limits,
+            weight: Arc::default(),
         };
         let operation =
             in_operation.then(|| OperationContext { id: "op".to_owned(), attempt: 1, token: None });

@@ -1,0 +1,68 @@
+//! Whether an endpoint's calls are heavy.
+
+use super::LONG;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the long stints of one endpoint may take of the quick threads in a while: others have their slowest hundredth
+/// of calls then, and not more. As a divisor of the time.
+const PART: u32 = 100;
+/// What they may take at once, before the endpoint counts as heavy.
+const BURST: Duration = Duration::from_millis(10);
+/// What is held against it at most: it is no longer heavy after [`PART`] times that much, less the burst.
+const HELD_MAX: Duration = Duration::from_millis(100);
+
+/// What a call that came to nothing counts as. What nobody has a use for must not keep others waiting.
+const FAILURE: Duration = Duration::from_millis(5);
+
+/// A bucket that long stints fill and time drains.
+#[derive(Default)]
+pub(crate) struct Weight(Mutex<Option<Level>>);
+
+#[derive(Clone, Copy)]
+struct Level {
+    at: Instant,
+    held: Duration,
+}
+
+impl Weight {
+    /// Takes down how long a stint of one of its calls was.
+    pub(crate) fn add(&self, stint: Duration) {
+        if stint >= LONG {
+            self.hold(stint);
+        }
+    }
+
+    /// Takes down that one of its calls came to nothing.
+    pub(super) fn add_failure(&self) {
+        self.hold(FAILURE);
+    }
+
+    fn hold(&self, time: Duration) {
+        let mut level = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let held = level.map_or(Duration::ZERO, |level| level.after(now));
+        *level = Some(Level { at: now, held: held.saturating_add(time).min(HELD_MAX) });
+    }
+
+    /// Whether its calls have to begin on the heavy threads.
+    pub(crate) fn is_heavy(&self) -> bool {
+        let level = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        level.is_some_and(|level| level.after(Instant::now()) > BURST)
+    }
+}
+
+#[cfg(test)]
+impl Weight {
+    /// How long from now on it would take until nothing is held any more.
+    pub(super) fn held_for(&self) -> Duration {
+        let level = *self.0.lock().unwrap();
+        level.map_or(Duration::ZERO, |level| level.after(Instant::now()) * PART)
+    }
+}
+
+impl Level {
+    fn after(self, now: Instant) -> Duration {
+        self.held.saturating_sub(now.saturating_duration_since(self.at) / PART)
+    }
+}
