@@ -5,8 +5,9 @@ use crate::callers::Callers;
 use crate::config::Config;
 use crate::egress::Egress;
 use crate::endpoints::Endpoints;
-use crate::journal::{Journal, Sealer};
+use crate::journal::Journal;
 use crate::plugin::Plugins;
+use crate::sealer::Sealer;
 use crate::secrets::{Vault, take_over_references};
 use crate::selftest;
 use crate::store::setup::Records;
@@ -64,9 +65,13 @@ impl App {
             anyhow::anyhow!("{}", error.message)
                 .context("what was pending cannot be taken up again")
         })?;
+        let open = app.journal.resume_open().await.map_err(|error| {
+            anyhow::anyhow!("{}", error.message)
+                .context("what was begun and not ended cannot be taken up again")
+        })?;
         app.journal.keep_pruned();
         let endpoints = app.endpoints.all().len();
-        tracing::info!(endpoints, pending, "ready");
+        tracing::info!(endpoints, pending, open, "ready");
         Ok(app)
     }
 

@@ -143,6 +143,14 @@ impl Endpoints {
         self.by_id.load().get(id).cloned()
     }
 
+    /// A plugin that some endpoint has, or had.
+    pub(crate) async fn load(&self, digest: &str) -> Result<Arc<Plugin>> {
+        let (plugins, digest) = (self.plugins.clone(), digest.parse::<Digest>());
+        let digest = digest.map_err(Error::internal)?;
+        let loaded = tokio::task::spawn_blocking(move || plugins.load(&digest)).await;
+        loaded.map_err(Error::internal)?.map_err(Error::internal)
+    }
+
     /// Takes over the declared endpoints. Calls that are inside finish with what they began with.
     pub(crate) fn replace(&self, declared: Vec<(EndpointRecord, Secrets)>) -> anyhow::Result<()> {
         let before = self.all();
@@ -239,6 +247,11 @@ impl Endpoint {
         self.scope.limits.time(Limit::CallTimeout)
     }
 
+    /// What runs its calls.
+    pub(crate) fn plugin(&self) -> &Arc<Plugin> {
+        &self.plugin
+    }
+
     /// Lets the task that is about to call it go on on the threads where it belongs.
     pub(crate) async fn enter(&self) {
         heavy::enter(&self.scope.weight).await;
@@ -259,17 +272,36 @@ impl Endpoint {
         )
             -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
     {
+        self.call_with(&self.plugin, kind, operation, run).await
+    }
+
+    /// As [`Endpoint::call`], of the plugin that it had at another time.
+    pub(crate) async fn call_with<R, F>(
+        &self,
+        plugin: &Plugin,
+        kind: OperationKind,
+        operation: Option<OperationContext>,
+        run: F,
+    ) -> Result<Called<std::result::Result<R, Failure>>>
+    where
+        F: for<'a> FnOnce(
+            &'a Exports<'a>,
+            &'a mut wasmtime::Store<CallState>,
+        )
+            -> BoxFuture<'a, wasmtime::Result<std::result::Result<R, Failure>>>,
+    {
         self.enter().await;
         self.let_in()?;
         let _admitted = self.admit().await?;
         // Again: those who were inside may all have failed meanwhile.
         let pass = self.let_in()?;
-        self.run(pass, kind, operation, run).await
+        self.run(plugin, pass, kind, operation, run).await
     }
 
     /// Calls the plugin, and tells the breaker what came of it.
     async fn run<R, F>(
         &self,
+        plugin: &Plugin,
         pass: Pass,
         kind: OperationKind,
         operation: Option<OperationContext>,
@@ -285,12 +317,12 @@ impl Endpoint {
         let name = kind.texts().name;
         let operation_id = operation.as_ref().map(|operation| operation.id.clone());
         let began = Instant::now();
-        let called = self.plugin.call(&self.scope, operation, run).await;
+        let called = plugin.call(&self.scope, operation, run).await;
         match &called {
             // What the plugin refuses is an answer.
             Ok(_) => self.note_success(pass),
             Err(error) => {
-                let digest = self.plugin.digest;
+                let digest = plugin.digest;
                 let failed = FailedCall::new(&self.record, digest, name, operation_id, error);
                 failed.into_iter().for_each(|failed| self.note_failure(pass, failed));
             }

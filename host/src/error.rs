@@ -29,6 +29,8 @@ pub(crate) enum ErrorCode {
     OperationInProgress,
     /// The resource is still being created or changed.
     ResourcePending,
+    /// The operation was begun at the provider, and cannot be ended by the host.
+    OperationStuck,
     /// Other changes kept getting in the way.
     Conflict,
     /// The body is over its limit.
@@ -65,6 +67,7 @@ impl ErrorCode {
             ErrorCode::RequestIdReused => "REQUEST_ID_REUSED",
             ErrorCode::OperationInProgress => "OPERATION_IN_PROGRESS",
             ErrorCode::ResourcePending => "RESOURCE_PENDING",
+            ErrorCode::OperationStuck => "OPERATION_STUCK",
             ErrorCode::Conflict => "CONFLICT",
             ErrorCode::TooLarge => "TOO_LARGE",
             ErrorCode::HeadersTooLarge => "HEADERS_TOO_LARGE",
@@ -76,18 +79,6 @@ impl ErrorCode {
             ErrorCode::PluginTimeout => "PLUGIN_TIMEOUT",
             ErrorCode::Internal => "INTERNAL",
         }
-    }
-
-    /// Whether it is the endpoint that gave nothing: its plugin failed, or it is asked for more than it may give.
-    pub(crate) fn is_of_endpoint(self) -> bool {
-        matches!(
-            self,
-            ErrorCode::EndpointBusy
-                | ErrorCode::EndpointUnavailable
-                | ErrorCode::PluginFailed
-                | ErrorCode::PluginAnswerInvalid
-                | ErrorCode::PluginTimeout
-        )
     }
 }
 

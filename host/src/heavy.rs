@@ -3,7 +3,7 @@
 //! A task, a connection mostly, begins on the quick threads. Once a guest has computed there for a tick, it goes on on
 //! the heavy threads: [`task`] carries it over, [`leave`] asks for it. Not only guests compute: to read an answer of many
 //! thousand items, to check it and to write it as JSON takes the host as long. So each stint of a task is timed, and
-//! an endpoint whose calls have too many long ones, or come to nothing, counts as heavy for a while ([`Weight`]). Each
+//! an endpoint whose calls have too many long ones counts as heavy for a while ([`Weight`]). Each
 //! call begins with going to where its endpoint belongs, there or back ([`enter`]).
 //!
 //! The heavy threads have a lower priority, and not fewer cores: where nobody else computes they take all there is,
@@ -167,15 +167,6 @@ pub(crate) async fn enter(weight: &Arc<Weight>) {
     if weight.is_heavy() != HEAVY.get() && can_move() {
         move_over().await;
     }
-}
-
-/// Takes down that what was called came to nothing.
-pub(crate) fn failed() {
-    AT.with_borrow(|at| {
-        if let Some(State { called: Called::One(weight), .. }) = at {
-            weight.add_failure();
-        }
-    });
 }
 
 /// Lets others on, on the heavy threads where that can be.

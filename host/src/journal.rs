@@ -3,18 +3,20 @@
 //!
 //! The guest's writes, the host's records, the outcome for replays and the audit row are one commit, whose
 //! conditions are everything the guest has read. When it conflicts, the operation runs again from its start
-//! with fresh reads. Work that the provider has not finished is followed by `pending`.
+//! with fresh reads. What it asks its provider for is taken down first ([`crate::steps`]), so that a run that did not come to its
+//! end is gone on with, and not begun anew (`open`). Work that the provider has not finished is followed by `pending`.
 
 mod effects;
+mod open;
 mod pending;
 mod prune;
 mod replay;
-mod seal;
 
 pub(crate) use self::effects::is_id;
-pub(crate) use self::seal::Sealer;
 
 use self::effects::{AuditRow, Effects};
+use self::open::RESUMING_MAX;
+use self::pending::Accepted;
 use self::replay::{Remembered, reused};
 use crate::config;
 use crate::endpoints::{Endpoint, Endpoints};
@@ -23,17 +25,19 @@ use crate::heavy;
 use crate::limits::fixed;
 use crate::model::{Answer, Change, Failure, OperationKind, Outcome};
 use crate::plugin::{Called, OperationContext};
+use crate::sealer::{Sealer, place};
+use crate::steps::now_ms;
 use crate::store::json::{put, read, unchanged};
-use crate::store::operation::{PendingRecord, held_key, operation_key, pending_key};
-use crate::store::{Operation, Store, StoreError, Tx};
+use crate::store::operation::{PendingRecord, held_key, open_key, operation_key, pending_key};
+use crate::store::{Operation, Store, StoreError, Tx, commit_patiently};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -44,10 +48,6 @@ const OPERATION_IDS: Uuid = Uuid::from_u128(0x1d0a_8a5c_52f0_4c7e_9b1f_3f4a_6c15
 /// A poll is never sooner or later than this, whatever the plugin says.
 const POLL_AFTER_MIN: Duration = Duration::from_millis(100);
 const POLL_AFTER_MAX: Duration = Duration::from_secs(fixed::POLL_AFTER_S.max as u64);
-/// How often, and how long after each other, a commit is tried for which the store had no room.
-const COMMIT_RETRIES_MAX: usize = 50;
-const COMMIT_RETRY_AFTER: Duration = Duration::from_millis(100);
-
 /// One change that a caller has asked for.
 pub(crate) struct Order {
     pub(crate) endpoint: Arc<Endpoint>,
@@ -59,6 +59,8 @@ pub(crate) struct Order {
     pub(crate) fingerprint: String,
     /// What makes a repeat recognisable. None: the change runs once, and cannot be asked for again.
     pub(crate) request_id: Option<String>,
+    /// The operation that is taken up again. None: it is the request id's, or a new one.
+    pub(crate) operation: Option<String>,
 }
 
 /// What an order has come to.
@@ -83,9 +85,13 @@ struct Flight {
 pub(crate) struct Journal {
     store: Arc<dyn Store>,
     endpoints: Arc<Endpoints>,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     settings: config::Operations,
     flights: Mutex<Flights>,
+    /// The operations that are going to be taken up again.
+    taken_up: Mutex<HashSet<(String, String)>>,
+    /// How many of them run at a time.
+    resuming: Semaphore,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -93,11 +99,6 @@ pub(crate) struct Journal {
 /// Seconds since 1970.
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
-fn now_ms() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Journal {
@@ -110,9 +111,11 @@ impl Journal {
         Arc::new(Journal {
             store,
             endpoints,
-            sealer,
+            sealer: Arc::new(sealer),
             settings,
             flights: Mutex::default(),
+            taken_up: Mutex::default(),
+            resuming: Semaphore::new(RESUMING_MAX),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         })
@@ -206,9 +209,16 @@ impl Journal {
     }
 
     async fn execute(self: &Arc<Self>, order: Order) -> Result<Settled> {
+        let id = operation_id(&order);
+        let executed = self.execute_as(&order, &id).await;
+        self.take_up_if_open(order.endpoint.id(), &id).await;
+        executed
+    }
+
+    async fn execute_as(self: &Arc<Self>, order: &Order, id: &str) -> Result<Settled> {
         let known = match &order.request_id {
             None => None,
-            Some(request_id) => match self.remembered(&order, request_id).await? {
+            Some(request_id) => match self.remembered(order, request_id).await? {
                 Remembered::Answer(answer) => return Ok(Settled { answer, replayed: true }),
                 Remembered::Nothing(version) => version,
             },
@@ -223,11 +233,10 @@ impl Journal {
                 Some(turn.await.unwrap_or_else(|_| Err(queue_slow()))?)
             }
         };
-        let id = operation_id(&order);
-        tracing::Span::current().record("operation", id.as_str());
+        tracing::Span::current().record("operation", id);
         let patient_until = Instant::now() + Duration::from_millis(self.settings.pending_wait_ms);
         for attempt in 1..=self.settings.conflict_attempts_max {
-            match self.attempt(&order, &id, attempt, known).await {
+            match self.attempt(order, id, attempt, known).await {
                 Ok(Step::Settled(answer)) => match retry_at(&answer) {
                     // A failure that may pass, of which nothing was kept: run again while the caller waits.
                     Some(at)
@@ -241,7 +250,7 @@ impl Journal {
                     // The polls need the turn.
                     drop(turn);
                     let answer =
-                        self.await_pending(order.endpoint.id(), &subject, &id, after, answer).await;
+                        self.await_pending(order.endpoint.id(), &subject, id, after, answer).await;
                     return Ok(Settled { answer, replayed: false });
                 }
                 Err(Attempted::Conflict(error)) => {
@@ -286,11 +295,26 @@ impl Journal {
                 cancelled = Some(blocker);
             }
         }
-        let context = OperationContext { id: id.to_owned(), attempt, token: None };
+        let (steps, plugin) = self.steps(order, id, attempt).await?;
+        let trail = steps.trail.clone();
+        let context = OperationContext { id: id.to_owned(), token: None, steps };
         let change = order.change.clone();
-        let called = endpoint
-            .call(kind, Some(context), |adapter, store| change.call(adapter, store).boxed());
-        let Called { answer, kv } = called.await?;
+        let called = endpoint.call_with(&plugin, kind, Some(context), |adapter, store| {
+            change.call(adapter, store).boxed()
+        });
+        let called = called.await;
+        let ended = called.as_ref().is_ok_and(|called| {
+            called.answer.as_ref().err().is_none_or(|failure| !failure.retryable)
+        });
+        if let Some(why) = trail.diverged(ended) {
+            return Err(Attempted::Failed(self.stick(endpoint.id(), id, &why).await));
+        }
+        let Called { answer, kv, operation } = called?;
+        if let (Err(failure), Some(mut operation)) = (&answer, operation)
+            && failure.retryable
+        {
+            operation.steps.take_back().await.map_err(Error::internal)?;
+        }
         let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
         tx.conditions.extend(conditions);
         let (answer, pending) = match answer {
@@ -316,13 +340,17 @@ impl Journal {
                 if let (Some(blocker), Some(subject)) = (cancelled.take(), &subject) {
                     tx.operations.push(put(held_key(endpoint.id(), subject), &blocker)?);
                 }
+                let accepted = Accepted { token, poll_after, instance };
                 let (settled, subject, after);
                 (tx, settled, subject, after) =
-                    self.begin_pending(order, id, tx, token, poll_after, instance).await?;
+                    self.begin_pending(order, id, &plugin, tx, accepted).await?;
                 (settled, Some((subject, after)))
             }
         };
         answer.check_stored(kind)?;
+        if trail.opened() {
+            tx.operations.push(Operation::Delete(open_key(endpoint.id(), id)));
+        }
         if let Some(request_id) = &order.request_id {
             let name = kind.texts().name;
             tx.conditions.push(unchanged(operation_key(endpoint.id(), name, request_id), known));
@@ -349,23 +377,11 @@ impl Journal {
             .filter(|_| answer.success)
             .map(|creation| creation.operation.as_str());
         tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
-        self.commit(tx).await?;
+        commit_patiently(&*self.store, tx).await?;
         Ok(match pending {
             None => Step::Settled(answer),
             Some((subject, after)) => Step::Pending(answer, subject, after),
         })
-    }
-
-    /// Commits what came of a call. The provider may have acted by then: a queue that is full for a moment must
-    /// not lose it.
-    async fn commit(&self, tx: Tx) -> std::result::Result<u64, StoreError> {
-        for _ in 0..COMMIT_RETRIES_MAX {
-            match self.store.commit(tx.clone()).await {
-                Err(StoreError::Overloaded) => tokio::time::sleep(COMMIT_RETRY_AFTER).await,
-                committed => return committed,
-            }
-        }
-        self.store.commit(tx).await
     }
 }
 
@@ -396,14 +412,12 @@ impl From<StoreError> for Attempted {
     }
 }
 
-/// Where sealed text belongs.
-fn place(endpoint: &str, change: &str, name: &str) -> String {
-    format!("{endpoint}\0{change}\0{name}")
-}
-
 /// An operation with a request id has the same id after a crash, so that what an adapter named after it at
 /// the provider is found again.
 fn operation_id(order: &Order) -> String {
+    if let Some(operation) = &order.operation {
+        return operation.clone();
+    }
     let Some(request_id) = &order.request_id else { return Uuid::now_v7().to_string() };
     let name = place(order.endpoint.id(), order.change.kind().texts().name, request_id)
         + &order.fingerprint;

@@ -13,6 +13,7 @@ use crate::plugin::bindings::cnsp::adapter::kv::Host as _;
 use crate::plugin::bindings::cnsp::adapter::log::{Host as _, Level};
 use crate::plugin::{CallError, CallState, OperationContext, Plugins, Trial};
 use crate::secrets::Secrets;
+use crate::steps::Steps;
 use crate::store::setup::{EndpointRecord, HttpGrant, Mode, Scheme};
 use crate::store::{Partition, Store};
 use anyhow::{Context, ensure};
@@ -235,7 +236,8 @@ impl<'a> Bench<'a> {
 
     /// A call that is never made: its imports are called from here. It commits nothing.
     fn state(&self, limit: Limit, value: u64) -> CallState {
-        let operation = OperationContext { id: NOBODY.to_owned(), attempt: 1, token: None };
+        let steps = Steps::alone(self.store.clone(), NOBODY);
+        let operation = OperationContext { id: NOBODY.to_owned(), token: None, steps };
         CallState::new(&self.scope(self.limits(limit, value)), Some(operation))
     }
 
@@ -256,7 +258,8 @@ impl<'a> Bench<'a> {
             body: body.to_vec(),
             credential: Credential::None,
             timeout_ms: None,
-            effect: None,
+            // Else it would be taken down.
+            effect: Some(false),
         };
         state.send(request).await.is_err_and(|error| error.message.contains(words))
     }

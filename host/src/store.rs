@@ -21,6 +21,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
 /// The longest body of a key, in bytes.
 pub const KEY_BODY_BYTES_MAX: usize = 480;
@@ -69,6 +70,10 @@ pub enum Space {
     Event = 13,
     /// Sealed secrets of the endpoints, by endpoint and name.
     Secret = 14,
+    /// Operations that have asked the provider for something and have no outcome yet, by endpoint and id.
+    Open = 15,
+    /// What they have asked for and what came back, in order.
+    Step = 16,
 }
 
 /// One of 1,024 shares of the keys. Everything of one endpoint lies in one, and a [`Tx`] touches one.
@@ -309,6 +314,21 @@ pub struct KvUse {
 fn kv_owner(body: &[u8]) -> (&[u8], &[u8]) {
     let mut parts = body.splitn(2, |byte| *byte == 0);
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+}
+
+/// How often, and how long after each other, [`commit_patiently`] tries.
+const COMMIT_RETRIES_MAX: usize = 50;
+const COMMIT_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Commits what must not be lost because a queue is full for a moment: a provider may have acted on it.
+pub(crate) async fn commit_patiently(store: &dyn Store, tx: Tx) -> Result<u64, StoreError> {
+    for _ in 0..COMMIT_RETRIES_MAX {
+        match store.commit(tx.clone()).await {
+            Err(StoreError::Overloaded) => tokio::time::sleep(COMMIT_RETRY_AFTER).await,
+            committed => return committed,
+        }
+    }
+    store.commit(tx).await
 }
 
 /// What the host keeps. Reads only ever see what is durable; a commit is durable when it returns.

@@ -103,7 +103,8 @@ impl Upstream {
     }
 
     /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`,
-    /// `/redirect-to`, `/later/CODE`, `/echo`, `/packed`, `/drip`, `/endless`, `/silent`, `/cut` or `/garbage`.
+    /// `/redirect-to`, `/later/CODE`, `/echo`, `/packed`, `/drip`, `/endless`, `/silent`,
+    /// `/silent-at/NUMBER`, `/cut` or `/garbage`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
     }
@@ -161,6 +162,16 @@ fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
             }
             // Says that it is packed, which nobody looks at.
             "packed" => answer(stream, 200, "Content-Encoding: gzip\r\n", b"the answer")?,
+            // Acts on the request of this number among those of its path, and is not heard of any more.
+            "silent-at" => {
+                let before = seen.requests.lock().unwrap_or_else(PoisonError::into_inner);
+                let of_path = before.iter().filter(|one| one.path == path).count();
+                drop(before);
+                match of_path == number {
+                    true => drop(stream.read(&mut [0])?),
+                    false => answer(stream, 201, "", of_path.to_string().as_bytes())?,
+                }
+            }
             "drip" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;
                 // Until the client goes: then the write fails.

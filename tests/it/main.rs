@@ -29,6 +29,7 @@ mod gate;
 mod greedy;
 mod hostile;
 mod idempotency;
+mod journal;
 mod kill;
 mod kv_quota;
 mod limits;

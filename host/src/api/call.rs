@@ -5,7 +5,6 @@ use crate::app::App;
 use crate::callers::Caller;
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
-use crate::heavy;
 use crate::journal::is_id;
 use crate::model::{Answer, Failure, OperationKind};
 use crate::store::Store;
@@ -235,9 +234,6 @@ impl Call {
             Err(Stop::Failed(error)) => Err(error),
         };
         let answer = result.unwrap_or_else(|error| {
-            if error.code.is_of_endpoint() {
-                heavy::failed();
-            }
             envelope::log(&error);
             envelope::answer(Some(kind), &error)
         });

@@ -191,7 +191,7 @@ impl Call {
         let caller = self.caller.name.clone();
         self.app
             .journal
-            .run(Order { endpoint, caller, change, body, fingerprint, request_id })
+            .run(Order { endpoint, caller, change, body, fingerprint, request_id, operation: None })
             .await
     }
 

@@ -24,7 +24,7 @@ fn status(code: ErrorCode) -> StatusCode {
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         ErrorCode::EndpointBusy => StatusCode::TOO_MANY_REQUESTS,
-        ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        ErrorCode::Internal | ErrorCode::OperationStuck => StatusCode::INTERNAL_SERVER_ERROR,
         ErrorCode::PluginFailed | ErrorCode::PluginAnswerInvalid => StatusCode::BAD_GATEWAY,
         ErrorCode::Overloaded | ErrorCode::EndpointUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::PluginTimeout => StatusCode::GATEWAY_TIMEOUT,

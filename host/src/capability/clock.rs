@@ -3,12 +3,16 @@
 use crate::plugin::CallState;
 use crate::plugin::bindings::wasi::clocks::{monotonic_clock, wall_clock};
 use std::sync::LazyLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wall_clock::Datetime;
 
 impl wall_clock::Host for CallState {
     fn now(&mut self) -> Datetime {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = match &mut self.operation {
+            // It stands still between two requests: else no run of an operation would be like another.
+            Some(operation) => Duration::from_millis(operation.steps.now_ms()),
+            None => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+        };
         Datetime { seconds: now.as_secs(), nanoseconds: now.subsec_nanos() }
     }
 
@@ -22,7 +26,10 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 impl monotonic_clock::Host for CallState {
     fn now(&mut self) -> u64 {
-        u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        match &mut self.operation {
+            Some(operation) => operation.steps.now_ms().saturating_mul(1_000_000),
+            None => u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        }
     }
 
     fn resolution(&mut self) -> u64 {

@@ -118,7 +118,7 @@ impl CallState {
         ))
     }
 
-    fn prepare(&self, request: Request) -> Result<(Client, reqwest::Request), HttpError> {
+    fn prepare(&self, request: &Request) -> Result<(Client, reqwest::Request), HttpError> {
         let url =
             Url::parse(&request.url).map_err(|e| failed(5, format!("`{}`: {e}", request.url)))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -173,7 +173,7 @@ impl CallState {
             value.set_sensitive(true);
             prepared.headers_mut().insert(reqwest::header::AUTHORIZATION, value);
         }
-        *prepared.body_mut() = Some(request.body.into());
+        *prepared.body_mut() = Some(request.body.clone().into());
         Ok((client.clone(), prepared))
     }
 }
@@ -305,12 +305,63 @@ impl Host for CallState {
         }
         let quiet = matches!(request.method.as_str(), "GET" | "HEAD" | "OPTIONS");
         let effect = request.effect.unwrap_or(!quiet);
+        let sent = request.body.len();
+        if let Some(operation) = &mut self.operation
+            && let Some(answer) = operation.steps.recorded(&request, effect).await
+        {
+            let received = answer.as_ref().map_or(0, |response| response.body.len());
+            self.http.bytes = self.http.bytes.saturating_add(sent).saturating_add(received);
+            return answer;
+        }
+        let answer = self.send_now(&request, effect).await;
+        let Some(operation) = &mut self.operation else { return answer.into_inner() };
+        match answer {
+            Sent::Intended(answer) => operation.steps.answered(answer).await,
+            Sent::Quietly(answer) => {
+                operation.steps.read(&request, effect, &answer);
+                answer
+            }
+        }
+    }
+}
+
+/// What came of a request.
+enum Sent {
+    /// It was taken down that it would be sent.
+    Intended(Result<Response, HttpError>),
+    /// It changes nothing, or was not sent.
+    Quietly(Result<Response, HttpError>),
+}
+
+impl Sent {
+    fn into_inner(self) -> Result<Response, HttpError> {
+        match self {
+            Sent::Intended(answer) | Sent::Quietly(answer) => answer,
+        }
+    }
+}
+
+impl CallState {
+    async fn send_now(&mut self, request: &Request, effect: bool) -> Sent {
+        let scope = self.scope.clone();
         let wanted = request.timeout_ms.map(|ms| Instant::now() + Duration::from_millis(ms.into()));
         let last = self.deadline - LAST_WORD_MAX.min(scope.limits.time(Limit::CallTimeout) / 10);
         let until = wanted.map_or(last, |wanted| wanted.min(last));
         let sent = request.body.len();
-        let room = self.room(sent)?;
-        let (client, prepared) = self.prepare(request)?;
+        let prepared = self.room(sent).and_then(|room| Ok((room, self.prepare(request)?)));
+        let (room, (client, prepared)) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return Sent::Quietly(Err(error)),
+        };
+        let intended = match &mut self.operation {
+            Some(operation) if effect => {
+                if let Err(error) = operation.steps.intend(request).await {
+                    return Sent::Quietly(Err(error));
+                }
+                true
+            }
+            _ => false,
+        };
         let outbound = &scope.outbound;
         let mut received = 0;
         let exchange = exchange(client, outbound, prepared, room, effect, &mut received);
@@ -325,7 +376,7 @@ impl Host for CallState {
             Err(HttpError { code: 3, .. }) => "timeout",
             Err(_) => "failed",
         });
-        answer
+        if intended { Sent::Intended(answer) } else { Sent::Quietly(answer) }
     }
 }
 

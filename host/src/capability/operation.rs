@@ -9,7 +9,7 @@ impl operation::Host for CallState {
     }
 
     fn attempt(&mut self) -> u32 {
-        self.operation.as_ref().map_or(1, |operation| operation.attempt)
+        self.operation.as_ref().map_or(1, |operation| operation.steps.attempt())
     }
 
     fn token(&mut self) -> Option<String> {

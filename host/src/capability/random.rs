@@ -14,12 +14,25 @@ impl random::Host for CallState {
             );
         }
         let mut bytes = vec![0; usize::try_from(len)?];
-        getrandom::fill(&mut bytes)?;
+        self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(getrandom::u64()?)
+        let mut bytes = [0; 8];
+        self.fill(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+}
+
+impl CallState {
+    /// Inside an operation, what is random is the same in each of its runs.
+    fn fill(&mut self, bytes: &mut [u8]) -> wasmtime::Result<()> {
+        match &mut self.operation {
+            Some(operation) => operation.steps.random(bytes),
+            None => getrandom::fill(bytes)?,
+        }
+        Ok(())
     }
 }
 
@@ -35,7 +48,7 @@ impl insecure::Host for CallState {
 
 impl insecure_seed::Host for CallState {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
-        Ok((getrandom::u64()?, getrandom::u64()?))
+        Ok((random::Host::get_random_u64(self)?, random::Host::get_random_u64(self)?))
     }
 }
 

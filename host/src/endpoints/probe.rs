@@ -108,7 +108,7 @@ impl Endpoint {
         let asked = async {
             let _admitted = self.admit().await?;
             let kind = OperationKind::CheckHealth;
-            self.run(pass, kind, None, |adapter, store| {
+            self.run(&self.plugin, pass, kind, None, |adapter, store| {
                 async move { adapter.health(&mut *store)?.call_check(store, None).await }.boxed()
             })
             .await

@@ -109,21 +109,6 @@ async fn a_long_stint_is_taken_down_for_the_one_that_was_called() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_comes_to_nothing_again_and_again_becomes_heavy() {
-    start().unwrap();
-    let weight = light();
-    let called = weight.clone();
-    task(async move {
-        enter(&called).await;
-        failed();
-        assert!(!called.is_heavy(), "once is nothing");
-        (0..5).for_each(|_| failed());
-    })
-    .await;
-    assert!(weight.is_heavy());
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_task_that_is_dropped_ends_wherever_it_is() {
     start().unwrap();
     let (arrived, arrives) = oneshot::channel();

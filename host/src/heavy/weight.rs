@@ -12,9 +12,6 @@ const BURST: Duration = Duration::from_millis(10);
 /// What is held against it at most: it is no longer heavy after [`PART`] times that much, less the burst.
 const HELD_MAX: Duration = Duration::from_millis(100);
 
-/// What a call that came to nothing counts as. What nobody has a use for must not keep others waiting.
-const FAILURE: Duration = Duration::from_millis(5);
-
 /// A bucket that long stints fill and time drains.
 #[derive(Default)]
 pub(crate) struct Weight(Mutex<Option<Level>>);
@@ -28,21 +25,13 @@ struct Level {
 impl Weight {
     /// Takes down how long a stint of one of its calls was.
     pub(crate) fn add(&self, stint: Duration) {
-        if stint >= LONG {
-            self.hold(stint);
+        if stint < LONG {
+            return;
         }
-    }
-
-    /// Takes down that one of its calls came to nothing.
-    pub(super) fn add_failure(&self) {
-        self.hold(FAILURE);
-    }
-
-    fn hold(&self, time: Duration) {
         let mut level = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let held = level.map_or(Duration::ZERO, |level| level.after(now));
-        *level = Some(Level { at: now, held: held.saturating_add(time).min(HELD_MAX) });
+        *level = Some(Level { at: now, held: held.saturating_add(stint).min(HELD_MAX) });
     }
 
     /// Whether its calls have to begin on the heavy threads.

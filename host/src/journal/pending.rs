@@ -1,19 +1,20 @@
 //! Work that the provider has accepted and not finished: asked for until it is, across restarts.
 
 use super::{
-    Attempted, AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN,
-    given_up, now_ms, place,
+    Attempted, AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN, given_up,
 };
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::heavy;
 use crate::limits::fixed;
 use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense, shown};
-use crate::plugin::{Called, OperationContext};
+use crate::plugin::{Called, OperationContext, Plugin};
+use crate::sealer::place;
+use crate::steps::now_ms;
 use crate::store::customer::ID_BYTES_MAX;
 use crate::store::json::{put, read, unchanged};
 use crate::store::operation::{HELD, PendingRecord, held_key, pending_key};
-use crate::store::{Key, Operation, Range, Space, Tx};
+use crate::store::{Key, Operation, Range, Space, Tx, commit_patiently};
 use futures_util::FutureExt;
 use serde_json::json;
 use std::sync::Arc;
@@ -22,7 +23,15 @@ use tokio::sync::watch;
 
 const TOKEN_BYTES_MAX: usize = fixed::PENDING_TOKEN_BYTES.max;
 /// How long to wait after a poll that failed, at most.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
+pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(300);
+
+/// What the provider has accepted, as the plugin says it.
+pub(super) struct Accepted {
+    pub(super) token: String,
+    pub(super) poll_after: Duration,
+    /// The instance that is being created.
+    pub(super) instance: Option<String>,
+}
 
 /// What a poll has come to.
 enum Polled {
@@ -39,7 +48,7 @@ fn between(after: Duration) -> Duration {
 }
 
 /// Why, in one line of the log, whatever a plugin has put into it.
-fn cause(error: &Error) -> Option<String> {
+pub(super) fn cause(error: &Error) -> Option<String> {
     error.cause.as_ref().map(|cause| format!("{cause:#}"))
 }
 
@@ -93,11 +102,11 @@ impl Journal {
         &self,
         order: &Order,
         id: &str,
+        plugin: &Plugin,
         mut tx: Tx,
-        token: String,
-        poll_after: Duration,
-        instance: Option<String>,
+        accepted: Accepted,
     ) -> Result<(Tx, Answer, String, Duration)> {
+        let Accepted { token, poll_after, instance } = accepted;
         let kind = order.change.kind();
         let endpoint = order.endpoint.id();
         check_token(kind, &token)?;
@@ -127,6 +136,7 @@ impl Journal {
             instance: instance.clone(),
             caller: order.caller.clone(),
             token,
+            plugin: Some(plugin.digest.to_string()),
             attempt: 1,
             began_ms: now,
             due_ms: now + after.as_millis() as u64,
@@ -266,16 +276,30 @@ impl Journal {
         tx: Tx,
     ) -> std::result::Result<Polled, Attempted> {
         let kind = change.kind();
+        let (steps, plugin) = self.steps_of_poll(endpoint, &record).await?;
+        let trail = steps.trail.clone();
         let context = OperationContext {
             id: record.operation.clone(),
-            attempt: record.attempt + 1,
             token: Some(record.token.clone()),
+            steps,
         };
         let request = change.clone();
         let too_old = self.is_too_old(&record);
-        let called = endpoint
-            .call(kind, Some(context), |adapter, store| request.call(adapter, store).boxed());
-        let called = match called.await {
+        let called = endpoint.call_with(&plugin, kind, Some(context), |adapter, store| {
+            request.call(adapter, store).boxed()
+        });
+        let mut called = called.await;
+        let refused = called.as_ref().is_ok_and(|called| called.answer.is_err());
+        if let Some(why) = trail.diverged(called.is_ok() && !refused) {
+            let error = nonsense(kind, &format!("it does not do what it did before: {why}"));
+            return Err(error.into());
+        }
+        if let Ok(Called { answer: Err(failure), operation: Some(operation), .. }) = &mut called
+            && failure.retryable
+        {
+            operation.steps.take_back().await.map_err(Error::internal)?;
+        }
+        let called = match called {
             // Nothing was asked, so nothing is known. Its time is up only if this goes on.
             Err(error)
                 if error.code == ErrorCode::EndpointUnavailable
@@ -331,7 +355,7 @@ impl Journal {
     ) -> std::result::Result<Polled, Attempted> {
         let kind = change.kind();
         let key = pending_key(endpoint.id(), subject);
-        let outcome = called.map(|Called { answer, kv }| {
+        let outcome = called.map(|Called { answer, kv, .. }| {
             let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
             tx.conditions.extend(conditions);
             // Also after a failure: the writes of a call that ends pending work say how it ended.
@@ -351,7 +375,7 @@ impl Journal {
                 };
                 let mut tx = effects.finish()?;
                 tx.operations.push(put(key, &record)?);
-                self.commit(tx).await?;
+                commit_patiently(&*self.store, tx).await?;
                 return Ok(Polled::Again(after));
             }
             Some(Ok(Outcome::Done(done))) => {
@@ -394,7 +418,7 @@ impl Journal {
         let creation = held.map(|creation| creation.operation);
         audit.cancelled = creation.as_deref().filter(|_| answer.success);
         tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
-        self.commit(tx).await?;
+        commit_patiently(&*self.store, tx).await?;
         Ok(match creation {
             Some(creation) if !answer.success => Polled::Restored(answer, creation),
             _ => Polled::Settled(answer),

@@ -3,8 +3,9 @@
 use super::{Journal, now_s};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, Result};
+use crate::steps::{PART_DIGITS, now_ms};
 use crate::store::json::parse;
-use crate::store::operation::{OperationRecord, operation_key};
+use crate::store::operation::{OperationRecord, StepRecord, open_key, operation_key};
 use crate::store::{Condition, Key, Operation, Partition, Range, Space, Store, StoreError, Tx};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -35,16 +36,19 @@ impl Journal {
                     let oldest = now_s().saturating_sub(journal.settings.audit_days * 86_400);
                     let pruned = async {
                         let outcomes = journal.prune_outcomes(endpoint).await?;
+                        let steps = journal.prune_steps(endpoint).await?;
                         Ok::<_, Error>((
                             outcomes,
+                            steps,
                             prune_audit(&*journal.store, endpoint.partition, oldest).await?,
                         ))
                     };
                     match pruned.await {
-                        Ok((outcomes, audit_rows)) => {
+                        Ok((outcomes, steps, audit_rows)) => {
                             tracing::info!(
                                 endpoint = endpoint.id(),
                                 outcomes,
+                                steps,
                                 audit_rows,
                                 "pruned"
                             );
@@ -60,6 +64,46 @@ impl Journal {
                 }
             }
         });
+    }
+
+    /// Forgets what operations have asked their provider for, once nobody can ask for their outcome any more.
+    /// Those that are open keep everything.
+    async fn prune_steps(&self, endpoint: &Endpoint) -> Result<usize> {
+        let hours = self.settings.replay_hours + self.settings.pending_hours_max;
+        let oldest = now_ms().saturating_sub(hours * 3_600_000);
+        let mut range = Range {
+            space: Space::Step,
+            partition: endpoint.partition,
+            prefix: Bytes::from(format!("{}\0", endpoint.id()).into_bytes()),
+            after: None,
+            limit: AT_A_TIME,
+        };
+        let mut pruned = 0;
+        // The parts of a row go with its first.
+        let mut going: Option<Bytes> = None;
+        loop {
+            let page = self.store.scan(&range).await?;
+            let mut tx = Tx::new(endpoint.partition);
+            for (body, found) in &page.entries {
+                let key =
+                    Key { space: Space::Step, partition: endpoint.partition, body: body.clone() };
+                let Some((row, operation, first)) = step_of(&range.prefix, body) else { continue };
+                if first {
+                    let step: StepRecord = parse(&key, found)?;
+                    let open = open_key(endpoint.id(), operation);
+                    let old = step.at_ms < oldest && self.store.get(&open).await?.is_none();
+                    going = old.then_some(row.clone());
+                }
+                if going.as_ref() == Some(&row) {
+                    tx.operations.push(Operation::Delete(key));
+                }
+            }
+            pruned += delete(&*self.store, tx).await?;
+            match page.entries.last() {
+                Some((body, _)) if page.more => range.after = Some(body.clone()),
+                _ => return Ok(pruned),
+            }
+        }
     }
 
     async fn prune_outcomes(&self, endpoint: &Endpoint) -> Result<usize> {
@@ -90,6 +134,14 @@ impl Journal {
             }
         }
     }
+}
+
+/// Which row a step's key is of, of which operation, and whether it is the first part of it.
+fn step_of<'a>(prefix: &[u8], body: &'a Bytes) -> Option<(Bytes, &'a str, bool)> {
+    let (row, part) = body.split_at_checked(body.len().checked_sub(PART_DIGITS)?)?;
+    let operation = body.get(prefix.len()..)?.split(|byte| *byte == 0).next()?;
+    let first = part.iter().all(|digit| *digit == b'0');
+    Some((body.slice(..row.len()), std::str::from_utf8(operation).ok()?, first))
 }
 
 /// Deletes the audit rows that are older than `oldest`, in seconds since 1970.

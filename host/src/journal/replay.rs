@@ -1,8 +1,9 @@
 //! What a request id has come to, kept so that a repeat is answered and not run again.
 
-use super::{Journal, Order, POLL_AFTER_MAX, now_s, place};
+use super::{Journal, Order, POLL_AFTER_MAX, now_s};
 use crate::error::{Error, ErrorCode, Result};
 use crate::model::{Answer, OperationKind};
+use crate::sealer::place;
 use crate::store::Operation;
 use crate::store::json::{put, read};
 use crate::store::operation::{OperationRecord, operation_key};

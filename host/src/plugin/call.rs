@@ -11,6 +11,7 @@ use super::bindings::Exports;
 use crate::capability::{HttpUse, Kv, LogUse, Scope};
 use crate::heavy;
 use crate::limits::{Limit, fixed};
+use crate::steps::Steps;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +20,13 @@ use tokio::time::error::Elapsed;
 use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
 
 /// The operation that a call belongs to, as the guest sees it.
-#[derive(Clone, Debug)]
 pub(crate) struct OperationContext {
     /// The same for every run of one operation.
     pub(crate) id: String,
-    /// 1 for the first run.
-    pub(crate) attempt: u32,
     /// Of the `pending` before.
     pub(crate) token: Option<String>,
+    /// What it asks its provider for.
+    pub(crate) steps: Steps,
 }
 
 /// What the host keeps during one call: the `T` of the `wasmtime::Store`.
@@ -60,6 +60,8 @@ pub(crate) struct Called<R> {
     pub(crate) answer: R,
     /// What it read and wants written.
     pub(crate) kv: Kv,
+    /// The operation that it was part of.
+    pub(crate) operation: Option<OperationContext>,
 }
 
 /// Why a call gave back nothing. Its text is for the log and the vendor, not for the caller.
@@ -176,7 +178,10 @@ pub(super) fn conclude<R>(
     answer: Result<wasmtime::Result<R>, Elapsed>,
 ) -> Result<Called<R>, CallError> {
     match answer {
-        Ok(Ok(answer)) => Ok(Called { answer, kv: store.into_data().kv }),
+        Ok(Ok(answer)) => {
+            let CallState { kv, operation, .. } = store.into_data();
+            Ok(Called { answer, kv, operation })
+        }
         Ok(Err(error)) => Err(store.data().explain(&error)),
         Err(_) => Err(CallError::Timeout(store.data().scope.limits.time(Limit::CallTimeout))),
     }
@@ -251,8 +256,9 @@ impl CallState {
             limits,
             weight: Arc::default(),
         };
+        let steps = Steps::alone(scope.store.clone(), "e");
         let operation =
-            in_operation.then(|| OperationContext { id: "op".to_owned(), attempt: 1, token: None });
+            in_operation.then(|| OperationContext { id: "op".to_owned(), token: None, steps });
         CallState::new(&Arc::new(scope), operation)
     }
 }

@@ -31,11 +31,50 @@ pub(crate) struct PendingRecord {
     pub(crate) caller: String,
     /// What the plugin noted.
     pub(crate) token: String,
+    /// The digest of the plugin that began it, and ends it. None: it began when that was not kept.
+    #[serde(default)]
+    pub(crate) plugin: Option<String>,
     /// Of the last call.
     pub(crate) attempt: u32,
     /// When it began and when it is to be asked for, in milliseconds since 1970.
     pub(crate) began_ms: u64,
     pub(crate) due_ms: u64,
+}
+
+/// An operation that has asked the provider for something and has no outcome yet. It is run until it has one.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct OpenRecord {
+    /// Which change it is, as `OperationKind` names it.
+    pub(crate) change: String,
+    /// What the caller sent, sealed, in base64.
+    pub(crate) body: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) fingerprint: String,
+    pub(crate) caller: String,
+    /// The digest of the plugin that began it, and ends it.
+    pub(crate) plugin: String,
+    /// In milliseconds since 1970.
+    pub(crate) began_ms: u64,
+    /// Why the host does not run it any more by itself.
+    pub(crate) stuck: Option<String>,
+}
+
+/// One request of an operation to the provider, and its answer: the first part of it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StepRecord {
+    /// When it was made, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    /// How many further parts there are, each of them nothing but more of `sealed`.
+    pub(crate) parts: u32,
+    pub(crate) sealed: String,
+}
+
+pub(crate) fn open_key(endpoint: &str, operation: &str) -> Key {
+    Key::new(Space::Open, Partition::of(endpoint), &[endpoint, operation])
+}
+
+pub(crate) fn step_key(endpoint: &str, operation: &str, number: &str) -> Key {
+    Key::new(Space::Step, Partition::of(endpoint), &[endpoint, operation, number])
 }
 
 pub(crate) fn operation_key(endpoint: &str, change: &str, request_id: &str) -> Key {

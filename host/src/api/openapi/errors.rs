@@ -31,7 +31,7 @@ impl On {
 }
 
 /// Code, operations, the caller's text as the host writes it.
-pub(super) const ERRORS: [(ErrorCode, On, &str); 21] = [
+pub(super) const ERRORS: [(ErrorCode, On, &str); 22] = [
     (ErrorCode::InvalidRequest, On::Change, "`requestor.userid` is missing: it says which user."),
     (ErrorCode::InvalidRequest, On::Read, "The query of the address is not made of `name=value`."),
     (
@@ -58,6 +58,11 @@ pub(super) const ERRORS: [(ErrorCode, On, &str); 21] = [
         ErrorCode::ResourcePending,
         On::Change,
         "The provider has not finished resource.create yet. Try again when its status is no longer pending.",
+    ),
+    (
+        ErrorCode::OperationStuck,
+        On::Change,
+        "The operation `0198c0de-0000-7000-8000-000000000001` was begun at the provider and cannot be ended by the host. Nothing more is done; ask the operator, who finds it by this id.",
     ),
     (
         ErrorCode::Conflict,

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 pub(crate) struct Sealer {
     cipher: Cipher,
     fingerprint_key: [u8; 32],
+    random_key: [u8; 32],
 }
 
 impl Sealer {
@@ -17,21 +18,32 @@ impl Sealer {
         Sealer {
             cipher: Cipher::new(key),
             fingerprint_key: blake3::derive_key("cnsp 2026-11-22 fingerprints of requests", key),
+            random_key: blake3::derive_key("cnsp 2026-11-22 what is random in operations", key),
         }
     }
 
     /// A digest by which a repeated body is recognised, and which says nothing about it.
-    pub(super) fn fingerprint(&self, body: &Value) -> String {
+    pub(crate) fn fingerprint(&self, body: &Value) -> String {
         fingerprint(&self.fingerprint_key, body)
     }
 
-    pub(super) fn seal(&self, place: &str, plain: &[u8]) -> anyhow::Result<String> {
+    /// Bytes that nobody without the key can foresee, and that are always the same for one place.
+    pub(crate) fn random(&self, place: &str) -> blake3::OutputReader {
+        blake3::Hasher::new_keyed(&self.random_key).update(place.as_bytes()).finalize_xof()
+    }
+
+    pub(crate) fn seal(&self, place: &str, plain: &[u8]) -> anyhow::Result<String> {
         self.cipher.seal(place, plain)
     }
 
-    pub(super) fn open(&self, place: &str, sealed: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    pub(crate) fn open(&self, place: &str, sealed: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
         self.cipher.open(place, sealed).context(
             "an operation cannot be read: is the data folder's state.key the one it was sealed with?",
         )
     }
+}
+
+/// Where sealed text belongs.
+pub(crate) fn place(endpoint: &str, change: &str, name: &str) -> String {
+    format!("{endpoint}\0{change}\0{name}")
 }

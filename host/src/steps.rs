@@ -1,0 +1,523 @@
+//! The steps of one call inside an operation: what its plugin has asked the provider for, and what came back.
+//!
+//! Before a request that changes something is sent, it is durable that it will be; before the plugin sees the answer,
+//! that is durable, too. What only reads is kept along with the next of those. When the call is run again, after a
+//! crash or for any other reason, it gets the same answers without anybody asking the provider, until it comes to
+//! what was not answered when the host stopped: whether the provider acted on that is unknown, and the plugin looks.
+//! Everything else that a plugin could tell two runs apart by is the same in all of them: the clock stands still
+//! between two steps, and what is random follows from the operation.
+
+use crate::plugin::bindings::cnsp::adapter::http::{
+    Credential, Header, HttpError, Request, Response,
+};
+use crate::sealer::{Sealer, place};
+use crate::store::json::{parse, put};
+use crate::store::operation::{OpenRecord, StepRecord, open_key, step_key};
+use crate::store::{
+    Key, Operation, Partition, Range, Store, Tx, VALUE_BYTES_MAX, commit_patiently,
+};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How much of a row's sealed text lies in one record.
+const PART_BYTES_MAX: usize = VALUE_BYTES_MAX - 1024;
+/// How many digits of a key say which part it is.
+pub(crate) const PART_DIGITS: usize = 8;
+/// How many of those are written in one commit.
+const PARTS_AT_A_TIME: usize = 24;
+/// How many are read at a time: 2 MiB at most.
+const RECORDS_AT_A_TIME: usize = 64;
+/// How much of a URL is told.
+const URL_CHARS_MAX: usize = 300;
+/// A provider could not be reached, as the contract counts.
+const NOT_REACHED: u16 = 2;
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Which call of which operation.
+#[derive(Clone)]
+pub(crate) struct CallOf {
+    pub(crate) endpoint: String,
+    pub(crate) operation: String,
+    /// When the operation began, in milliseconds since 1970: a request id that is used again much later makes an
+    /// operation with the same id.
+    pub(crate) began_ms: u64,
+    /// 1, and one more for each time that it was pending.
+    pub(crate) call: u32,
+}
+
+/// An operation that is not open yet, with what its caller sent.
+pub(crate) struct Opening {
+    pub(crate) record: OpenRecord,
+    pub(crate) body: Bytes,
+}
+
+/// One request and its answer.
+#[derive(Clone, Serialize, Deserialize)]
+struct Row {
+    /// Method and URL, for people.
+    what: String,
+    /// Of all that the plugin asked for.
+    digest: String,
+    effect: bool,
+    /// What the clock said.
+    at_ms: u64,
+    /// In which run it was asked for.
+    run: u32,
+    /// None: it is not known.
+    answer: Option<Kept>,
+}
+
+/// An answer as it is stored.
+#[derive(Clone, Serialize, Deserialize)]
+enum Kept {
+    Answered { status: u16, headers: Vec<(String, String)>, body: String },
+    Failed { code: u16, message: String, outcome_unknown: bool },
+}
+
+/// What the journal has to know of a call after it, also when the call ends without a word.
+#[derive(Clone, Default)]
+pub(crate) struct Trail(Arc<Mutex<Walked>>);
+
+#[derive(Default)]
+struct Walked {
+    /// Whether the operation is one that is taken up again.
+    opened: bool,
+    /// How many recorded steps were not asked for yet, and which is the next of them.
+    left: Option<String>,
+    diverged: Option<String>,
+}
+
+impl Trail {
+    /// Whether the provider was asked for anything that must not be asked for twice.
+    pub(crate) fn opened(&self) -> bool {
+        self.lock().opened
+    }
+
+    /// What the call did otherwise than an earlier run of it, if it did; `ended` when it came to an end.
+    pub(crate) fn diverged(&self, ended: bool) -> Option<String> {
+        let walked = self.lock();
+        let unasked = walked.left.as_ref().filter(|_| ended);
+        let unasked =
+            unasked.map(|left| format!("it ended without {left}, which it asked for before"));
+        walked.diverged.clone().or(unasked)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Walked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The steps of a call that is about to run, or runs.
+pub(crate) struct Steps {
+    store: Arc<dyn Store>,
+    sealer: Arc<Sealer>,
+    of: CallOf,
+    /// Those of the runs before, then those of this one.
+    rows: Vec<Row>,
+    /// Which comes next.
+    next: usize,
+    /// How many of the rows are durable, and which was written then but has its answer since.
+    durable: usize,
+    run: u32,
+    opening: Option<Opening>,
+    /// What the clock says until the next step.
+    now_ms: Option<u64>,
+    random: blake3::OutputReader,
+    pub(crate) trail: Trail,
+}
+
+fn digest(request: &Request, effect: bool) -> String {
+    let mut hash = blake3::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        hash.update(&(bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    };
+    add(request.method.as_bytes());
+    add(request.url.as_bytes());
+    for Header { name, value } in &request.headers {
+        add(name.as_bytes());
+        add(value.as_bytes());
+    }
+    add(match &request.credential {
+        Credential::None => b"",
+        Credential::Basic(name) | Credential::Bearer(name) => name.as_bytes(),
+    });
+    add(&[u8::from(effect)]);
+    add(&request.body);
+    hash.finalize().to_hex().to_string()
+}
+
+fn what(request: &Request) -> String {
+    let shown: String = request.url.chars().take(URL_CHARS_MAX).collect();
+    format!("{} {}", request.method.escape_debug(), shown.escape_debug())
+}
+
+impl From<&Result<Response, HttpError>> for Kept {
+    fn from(answer: &Result<Response, HttpError>) -> Kept {
+        match answer {
+            Ok(Response { status, headers, body }) => Kept::Answered {
+                status: *status,
+                headers: headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect(),
+                body: BASE64_STANDARD.encode(body),
+            },
+            Err(HttpError { code, message, outcome_unknown }) => Kept::Failed {
+                code: *code,
+                message: message.clone(),
+                outcome_unknown: *outcome_unknown,
+            },
+        }
+    }
+}
+
+impl Kept {
+    fn answer(&self) -> Result<Response, HttpError> {
+        match self {
+            Kept::Answered { status, headers, body } => Ok(Response {
+                status: *status,
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| Header { name: name.clone(), value: value.clone() })
+                    .collect(),
+                body: BASE64_STANDARD.decode(body).map_err(|error| lost(&error.to_string()))?,
+            }),
+            Kept::Failed { code, message, outcome_unknown } => Err(HttpError {
+                code: *code,
+                message: message.clone(),
+                outcome_unknown: *outcome_unknown,
+            }),
+        }
+    }
+
+    /// Whether the request may be made once more: it is known to have come to nothing.
+    fn came_to_nothing(&self) -> bool {
+        match self {
+            Kept::Answered { status, .. } => *status >= 400,
+            Kept::Failed { outcome_unknown, .. } => !outcome_unknown,
+        }
+    }
+}
+
+/// What the plugin is told where the journal itself fails. The call comes to nothing anyway.
+fn lost(why: &str) -> HttpError {
+    let message = format!("the host cannot keep what is asked for: {why}");
+    HttpError { code: NOT_REACHED, message, outcome_unknown: true }
+}
+
+impl Steps {
+    /// Those of an operation that has taken none yet.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        sealer: Arc<Sealer>,
+        of: CallOf,
+        opening: Option<Opening>,
+    ) -> Steps {
+        let CallOf { endpoint, operation, began_ms, call } = &of;
+        let seed = sealer.random(&format!("{endpoint}\0{operation}\0{began_ms}\0{call}"));
+        let trail = Trail::default();
+        trail.lock().opened = opening.is_none();
+        Steps {
+            store,
+            sealer,
+            of,
+            rows: Vec::new(),
+            next: 0,
+            durable: 0,
+            run: 1,
+            opening,
+            now_ms: None,
+            random: seed,
+            trail,
+        }
+    }
+
+    /// Those of an operation that is open, with what earlier runs of the same call have asked for.
+    pub(crate) async fn load(
+        store: Arc<dyn Store>,
+        sealer: Arc<Sealer>,
+        of: CallOf,
+    ) -> anyhow::Result<Steps> {
+        let mut steps = Steps::new(store, sealer, of, None);
+        let mut range = Range { limit: RECORDS_AT_A_TIME, ..steps.range() };
+        // Part 0 of a row is written last, and comes first: a row without it was not written.
+        let mut whole: Vec<(u32, StepRecord, Vec<String>)> = Vec::new();
+        loop {
+            let page = steps.store.scan(&range).await?;
+            for (body, found) in &page.entries {
+                let Some((number, part)) = numbers(body) else { continue };
+                if part == 0 {
+                    let record = parse(&steps.key(number, 0), found)?;
+                    whole.push((number, record, Vec::new()));
+                } else if let Some((of, _, parts)) = whole.last_mut()
+                    && *of == number
+                {
+                    parts.push(String::from_utf8_lossy(&found.value).into_owned());
+                }
+            }
+            match page.entries.last() {
+                Some((body, _)) if page.more => range.after = Some(body.clone()),
+                _ => break,
+            }
+        }
+        for (number, record, parts) in whole {
+            if number as usize != steps.rows.len() {
+                break;
+            }
+            // A longer row that was written before may have left parts behind.
+            let parts = parts.into_iter().take(record.parts as usize);
+            let sealed: String = std::iter::once(record.sealed).chain(parts).collect();
+            let plain = steps.sealer.open(&steps.place(number), &sealed)?;
+            steps.rows.push(serde_json::from_slice(&plain)?);
+        }
+        steps.durable = steps.rows.len();
+        steps.run = steps.rows.iter().map(|row| row.run).max().unwrap_or(0) + 1;
+        steps.tell_left();
+        Ok(steps)
+    }
+
+    /// Those of a call that is in nobody's journal: nothing of it can be durable.
+    pub(crate) fn alone(store: Arc<dyn Store>, endpoint: &str) -> Steps {
+        let (endpoint, operation) = (endpoint.to_owned(), endpoint.to_owned());
+        let of = CallOf { endpoint, operation, began_ms: 0, call: 1 };
+        Steps::new(store, Arc::new(Sealer::new(&[0; 32])), of, None)
+    }
+
+    /// As a run that has at least this number.
+    pub(crate) fn in_run(mut self, run: u32) -> Steps {
+        self.run = self.run.max(run);
+        self
+    }
+
+    /// The number of the run that the plugin is in, as it was when it came here first.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.rows.get(self.next).map_or(self.run, |row| row.run)
+    }
+
+    /// Milliseconds since 1970, as they were when the plugin came here first.
+    pub(crate) fn now_ms(&mut self) -> u64 {
+        match self.rows.get(self.next) {
+            Some(row) => row.at_ms,
+            None => *self.now_ms.get_or_insert_with(now_ms),
+        }
+    }
+
+    /// Bytes that nobody can foresee, and that are the same in each run.
+    pub(crate) fn random(&mut self, bytes: &mut [u8]) {
+        self.random.fill(bytes);
+    }
+
+    /// What came of a request in an earlier run. None: it comes to nothing known, and is to be made.
+    pub(crate) async fn recorded(
+        &mut self,
+        request: &Request,
+        effect: bool,
+    ) -> Option<Result<Response, HttpError>> {
+        let row = self.rows.get(self.next)?;
+        if row.digest != digest(request, effect) {
+            let (now, before) = (what(request), &row.what);
+            let with = if now == *before { "with another body or other headers" } else { "now" };
+            let number = self.next + 1;
+            let text = format!("step {number} was `{before}` and is `{now}` {with}");
+            self.trail.lock().diverged.get_or_insert(text);
+            return Some(Err(lost("the operation does not do what it did before")));
+        }
+        let answer = match &row.answer {
+            Some(kept) => kept.answer(),
+            None => {
+                let message =
+                    "the host was stopped before it had the answer; look whether the provider acted"
+                        .to_owned();
+                let unknown = Err(HttpError { code: NOT_REACHED, message, outcome_unknown: true });
+                // Asked again, it has to come to the same.
+                if let Err(error) = self.keep_answer(self.next, &unknown).await {
+                    return Some(Err(lost(&error.to_string())));
+                }
+                unknown
+            }
+        };
+        self.advance();
+        Some(answer)
+    }
+
+    /// Takes down that a request will be sent. When it returns, that is durable.
+    pub(crate) async fn intend(&mut self, request: &Request) -> Result<(), HttpError> {
+        self.push(request, true, None);
+        self.flush().await.map_err(|error| {
+            self.rows.pop();
+            self.next = self.rows.len();
+            HttpError { outcome_unknown: false, ..lost(&error.to_string()) }
+        })
+    }
+
+    /// Takes down what came of the request that was intended. When it returns, that is durable.
+    pub(crate) async fn answered(
+        &mut self,
+        answer: Result<Response, HttpError>,
+    ) -> Result<Response, HttpError> {
+        let last = self.rows.len().saturating_sub(1);
+        match self.keep_answer(last, &answer).await {
+            Ok(()) => answer,
+            Err(error) => Err(lost(&error.to_string())),
+        }
+    }
+
+    /// Takes down what came of a request that changes nothing, or that was not sent.
+    pub(crate) fn read(
+        &mut self,
+        request: &Request,
+        effect: bool,
+        answer: &Result<Response, HttpError>,
+    ) {
+        self.push(request, effect, Some(answer.into()));
+    }
+
+    /// Takes back the last steps, for a plugin that said that the same may succeed later: what only read, and a
+    /// request that is known to have come to nothing.
+    pub(crate) async fn take_back(&mut self) -> anyhow::Result<()> {
+        let mut kept = self.rows.len();
+        while kept > 0 && self.rows.get(kept - 1).is_some_and(|row| !row.effect) {
+            kept -= 1;
+        }
+        let last = kept.checked_sub(1).and_then(|last| self.rows.get(last)?.answer.as_ref());
+        if last.is_some_and(Kept::came_to_nothing) {
+            kept -= 1;
+        }
+        let gone: Vec<Operation> = (kept..self.durable)
+            .map(|number| Operation::Delete(self.key(number as u32, 0)))
+            .collect();
+        for some in gone.chunks(PARTS_AT_A_TIME).rev() {
+            let mut tx = Tx::new(Partition::of(&self.of.endpoint));
+            tx.operations = some.to_vec();
+            commit_patiently(&*self.store, tx).await?;
+        }
+        self.rows.truncate(kept);
+        self.durable = self.durable.min(kept);
+        Ok(())
+    }
+
+    fn push(&mut self, request: &Request, effect: bool, answer: Option<Kept>) {
+        let row = Row {
+            what: what(request),
+            digest: digest(request, effect),
+            effect,
+            at_ms: self.now_ms(),
+            run: self.run,
+            answer,
+        };
+        self.rows.push(row);
+        self.advance();
+    }
+
+    fn advance(&mut self) {
+        self.next += 1;
+        self.now_ms = None;
+        self.tell_left();
+    }
+
+    fn tell_left(&self) {
+        let left = self.rows.get(self.next).map(|row| format!("`{}`", row.what));
+        self.trail.lock().left = left;
+    }
+
+    async fn keep_answer(
+        &mut self,
+        number: usize,
+        answer: &Result<Response, HttpError>,
+    ) -> anyhow::Result<()> {
+        if let Some(row) = self.rows.get_mut(number) {
+            row.answer = Some(answer.into());
+        }
+        self.durable = self.durable.min(number);
+        self.flush().await
+    }
+
+    /// Makes all rows durable; with the first of them, that the operation is open.
+    async fn flush(&mut self) -> anyhow::Result<()> {
+        let mut operations = Vec::new();
+        if let Some(Opening { record, body }) = &self.opening {
+            let CallOf { endpoint, operation, .. } = &self.of;
+            let body = self.sealer.seal(&place(endpoint, "open", operation), body)?;
+            let record = OpenRecord { body, ..record.clone() };
+            operations.push(put(open_key(endpoint, operation), &record)?);
+        }
+        for number in self.durable..self.rows.len() {
+            let (head, parts) = self.seal(number)?;
+            operations.extend(parts);
+            operations.push(head);
+        }
+        let partition = Partition::of(&self.of.endpoint);
+        for some in operations.chunks(PARTS_AT_A_TIME) {
+            let mut tx = Tx::new(partition);
+            tx.operations = some.to_vec();
+            commit_patiently(&*self.store, tx).await?;
+        }
+        self.opening = None;
+        self.trail.lock().opened = true;
+        self.durable = self.rows.len();
+        Ok(())
+    }
+
+    /// A row as records: part 0, and the others.
+    fn seal(&self, number: usize) -> anyhow::Result<(Operation, Vec<Operation>)> {
+        let row = self.rows.get(number).ok_or_else(|| anyhow::anyhow!("there is no such step"))?;
+        let number = u32::try_from(number)?;
+        let sealed = self.sealer.seal(&self.place(number), &serde_json::to_vec(row)?)?;
+        // Base64 is ASCII.
+        let (first, rest) = sealed.split_at(sealed.len().min(PART_BYTES_MAX));
+        let parts: Vec<Operation> = rest
+            .as_bytes()
+            .chunks(PART_BYTES_MAX)
+            .zip(1..)
+            .map(|(part, index)| {
+                Operation::Put(self.key(number, index), Bytes::copy_from_slice(part))
+            })
+            .collect();
+        let record = StepRecord {
+            at_ms: row.at_ms,
+            parts: u32::try_from(parts.len())?,
+            sealed: first.to_owned(),
+        };
+        Ok((put(self.key(number, 0), &record)?, parts))
+    }
+
+    fn key(&self, number: u32, part: u32) -> Key {
+        let CallOf { endpoint, operation, began_ms, call } = &self.of;
+        step_key(endpoint, operation, &format!("{began_ms:016x}{call:08x}{number:08x}{part:08x}"))
+    }
+
+    fn range(&self) -> Range {
+        let CallOf { endpoint, operation, began_ms, call } = &self.of;
+        let key = step_key(endpoint, operation, &format!("{began_ms:016x}{call:08x}"));
+        Range {
+            space: key.space,
+            partition: key.partition,
+            prefix: key.body,
+            after: None,
+            limit: 1,
+        }
+    }
+
+    /// Where a row belongs: it opens nowhere else.
+    fn place(&self, number: u32) -> String {
+        let CallOf { endpoint, operation, began_ms, call } = &self.of;
+        place(endpoint, operation, &format!("{began_ms}/{call}/{number}"))
+    }
+}
+
+/// Which row, and which part of it, a key's body ends with.
+fn numbers(body: &[u8]) -> Option<(u32, u32)> {
+    let text = std::str::from_utf8(body.get(body.len().checked_sub(16)?..)?).ok()?;
+    let (number, part) = text.split_at_checked(8)?;
+    Some((u32::from_str_radix(number, 16).ok()?, u32::from_str_radix(part, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests;
