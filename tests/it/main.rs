@@ -15,6 +15,7 @@ mod ambiguity;
 mod apply;
 mod auth;
 mod bad_input;
+mod billingstack;
 mod breaker;
 mod cnsp_remote;
 mod coverage;
