@@ -3,8 +3,9 @@
 //! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
 //! comparable, [`upstream`] plays the provider that a guest calls, [`cnsp_remote`] one that speaks CNSP 1.0 itself,
-//! [`osb`] a service broker, [`billingstack`] BillingStack and Keystone, [`certificates`] makes what they need for TLS, [`handmade`] makes guests that no compiler makes,
-//! [`neighbour`] is who must not notice, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
+//! [`osb`] a service broker, [`billingstack`] BillingStack and Keystone, [`abacus`] a metering service, [`certificates`]
+//! makes what they need for TLS, [`handmade`] makes guests that no compiler makes, [`neighbour`] is who must not notice,
+//! [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -16,6 +17,7 @@
     reason = "a test that cannot go on stops, and says why"
 )]
 
+pub mod abacus;
 pub mod billingstack;
 pub mod bodies;
 pub mod certificates;

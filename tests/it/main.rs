@@ -11,6 +11,7 @@
     reason = "these are tests, also where they are no test functions"
 )]
 
+mod abacus;
 mod ambiguity;
 mod apply;
 mod auth;
