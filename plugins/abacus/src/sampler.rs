@@ -5,7 +5,7 @@
 use crate::abacus::{Abacus, Sent};
 use crate::settings::Service;
 use crate::target::Target;
-use cnsp_sdk::{Failure, log};
+use cnsp_sdk::{Failure, log, operation};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -69,15 +69,17 @@ pub(crate) fn send(
 ) -> Result<Verdict, Failure> {
     let body = event.body(id, at, target);
     let send = || abacus.post(Service::Sampler, event.path(), &body);
-    let sent = match send()? {
-        Sent::Unknown(_) => send()?,
-        sent => sent,
+    let (sent, again) = match send()? {
+        Sent::Unknown(_) => (send()?, true),
+        // What is pending was asked for before, and is only pending because nobody knows.
+        sent => (sent, operation::token().is_some()),
     };
     let goal = event.goal();
     let answer = match sent {
         Sent::Answer(answer) => answer,
-        Sent::Not(failure) if failure.retryable => {
-            return Ok(Verdict::Again { failure, unknown: false, wait: None });
+        // That it was not sent again does not tell what became of the first.
+        Sent::Not(failure) if failure.retryable || again => {
+            return Ok(Verdict::Again { failure, unknown: again, wait: None });
         }
         Sent::Not(failure) => return Ok(Verdict::Refused(failure)),
         Sent::Unknown(why) => {
@@ -104,9 +106,10 @@ pub(crate) fn send(
             Verdict::Unprocessable
         }
         _ => match abacus.refusal(goal, &answer) {
-            failure if failure.retryable => {
+            // Only what is wrong with the event itself was wrong with it before, too.
+            failure if failure.retryable || (again && !matches!(answer.status, 400 | 415)) => {
                 let wait = failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into()));
-                Verdict::Again { failure, unknown: false, wait }
+                Verdict::Again { failure, unknown: again, wait }
             }
             failure => Verdict::Refused(failure),
         },

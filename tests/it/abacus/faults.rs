@@ -43,6 +43,12 @@ fn an_order_whose_answer_is_lost_is_metered_once(scene: &Scene) {
             assert_eq!(events[0], events[1], "the same event is sent again");
         }
     }
+    // The answer is lost, and then there is no time for the same again: it may have begun all the same.
+    let (abacus, client, account) = scene.fresh();
+    abacus.fault(Op::Start, true, Answers::Hangup);
+    abacus.fault(Op::Start, false, Answers::With(503, "", ""));
+    bought(client, &account, 2);
+    assert_eq!((abacus.spans(), abacus.count(Op::Start)), (1, 3));
 }
 
 fn an_order_that_gets_no_answer_stays_pending_until_it_does(scene: &Scene) {
