@@ -7,10 +7,14 @@ use cnsp_sdk::{Failure, log};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::cell::RefCell;
 use std::time::Duration;
 
 /// A longer token fits into no header.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
+/// How often one request gets a new token. A run that goes over an earlier one's answers begins with that one's token,
+/// which may have ended by now.
+const RENEWALS_MAX: u32 = 3;
 /// The longest wait that a busy Abacus is granted.
 const WAIT_S_MAX: u64 = 3600;
 
@@ -21,8 +25,11 @@ pub(crate) struct Abacus {
 }
 
 enum Token {
-    /// Fetched for this call.
-    Fetched(String),
+    /// Fetched for this call, from there.
+    Fetched {
+        url: String,
+        token: RefCell<String>,
+    },
     /// The secret itself, which the host puts in.
     Secret,
     None,
@@ -47,7 +54,10 @@ impl Abacus {
     pub(crate) fn open() -> Result<Self, Failure> {
         let timeout = settings::timeout()?;
         let token = match settings::sign_in()? {
-            SignIn::ClientCredentials { token_url } => Token::Fetched(fetch(&token_url, timeout)?),
+            SignIn::ClientCredentials { token_url: url } => {
+                let token = RefCell::new(fetch(&url, timeout)?);
+                Token::Fetched { url, token }
+            }
             SignIn::Bearer => Token::Secret,
             SignIn::None => Token::None,
         };
@@ -58,7 +68,9 @@ impl Abacus {
         let request = Request::new(method, format!("{}{path}", service.url()?))
             .header("Accept", "application/json");
         let request = match &self.token {
-            Token::Fetched(token) => request.header("Authorization", format!("Bearer {token}")),
+            Token::Fetched { token, .. } => {
+                request.header("Authorization", format!("Bearer {}", token.borrow()))
+            }
             Token::Secret => request.bearer(SECRET),
             Token::None => request,
         };
@@ -86,8 +98,21 @@ impl Abacus {
         path: &str,
         body: &impl Serialize,
     ) -> Result<Sent, Failure> {
-        let request = self.request("POST", service, path)?.json(body)?;
-        Ok(match request.send() {
+        let send = || -> Result<_, Failure> {
+            Ok(self.request("POST", service, path)?.json(body)?.send())
+        };
+        let mut sent = send()?;
+        for _ in 0..RENEWALS_MAX {
+            let ended = matches!(&sent, Ok(answer) if answer.status == 401);
+            let Token::Fetched { url, token } = &self.token else { break };
+            if !ended {
+                break;
+            }
+            let renewed = fetch(url, self.timeout)?;
+            token.replace(renewed);
+            sent = send()?;
+        }
+        Ok(match sent {
             Ok(answer) if is_ambiguous(answer.status) => {
                 log::warn(
                     "Abacus failed at something that it may have done all the same.",
@@ -154,7 +179,7 @@ impl Abacus {
             return String::new();
         };
         let text = match &self.token {
-            Token::Fetched(token) => text.replace(token.as_str(), "***"),
+            Token::Fetched { token, .. } => text.replace(token.borrow().as_str(), "***"),
             Token::Secret | Token::None => text.to_owned(),
         };
         format!(": “{}”", check::said(&text).trim_end_matches('.'))
