@@ -43,6 +43,7 @@ pub struct State {
     /// What tokens may not do.
     pub out_of_scope: Vec<Op>,
     tokens: Vec<String>,
+    tokens_given: usize,
     faults: Vec<Fault>,
     processed: u32,
 }
@@ -195,11 +196,17 @@ impl Abacus {
         self.state().spans.iter().filter(|span| span.end.is_none()).cloned().collect()
     }
 
+    /// Ends every token that it has given out.
+    pub fn revoke_tokens(&self) {
+        self.state().tokens.clear();
+    }
+
     /// Begins again, with one organization; tokens stay.
     pub fn reset(&self, organization: &str) {
         let mut state = self.state();
         let tokens = std::mem::take(&mut state.tokens);
-        *state = State { tokens, ..State::new() };
+        let tokens_given = state.tokens_given;
+        *state = State { tokens, tokens_given, ..State::new() };
         state.organizations.insert(organization.to_owned());
     }
 }

@@ -126,7 +126,8 @@ fn token(state: &mut State, received: &Received) -> Done {
     if received.body != b"grant_type=client_credentials" {
         return told(400, &json!({ "error": "unsupported_grant_type" }));
     }
-    let token = format!("access-token-canary-{}", state.tokens.len() + 1);
+    state.tokens_given += 1;
+    let token = format!("access-token-canary-{}", state.tokens_given);
     state.tokens.push(token.clone());
     let granted = json!({ "access_token": token, "token_type": "bearer", "expires_in": 43199 });
     told(200, &granted)
