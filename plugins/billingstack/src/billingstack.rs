@@ -151,7 +151,7 @@ impl BillingStack<'_> {
         Ok(call)
     }
 
-    /// Step 4. Nothing at BillingStack keeps a second one from being made, so it is looked for first.
+    /// Step 4. Nothing at BillingStack keeps a second one from being made; what it is made for is known by its website.
     pub(crate) fn create_customer(
         &self,
         name: &str,
@@ -164,9 +164,6 @@ impl BillingStack<'_> {
             let is_ours = |customer: &Customer| customer.contact().website.as_ref() == Some(&mark);
             Ok(self.own_customers(&path)?.into_iter().find(is_ours))
         };
-        if let Some(customer) = ours()? {
-            return Ok(customer);
-        }
         let body = json!({
             "name": name,
             "currency": self.settings.currency,

@@ -25,9 +25,6 @@ pub(crate) struct Tenant {
     pub(crate) id: Id,
     pub(crate) name: String,
     pub(crate) enabled: bool,
-    /// Ours says which operation made it.
-    #[serde(default)]
-    pub(crate) description: Option<String>,
 }
 
 /// What a tenant is for, and so what it is called.
@@ -203,7 +200,7 @@ impl Keystone<'_> {
         let name = purpose.to_string();
         let body = json!({ "tenant": {
             "name": name,
-            "description": operation_mark(operation),
+            "description": format!("cnsp {operation}"),
             "enabled": true,
         } });
         let made: TenantAnswer = self.with_body("POST", self.tenants(purpose), &body)?.make(
@@ -301,11 +298,6 @@ impl Keystone<'_> {
         let found: RolesAnswer = self.call("GET", self.at("OS-KSADM/roles")).get()?;
         Ok(found.roles.into_iter().map(|role| role.id).collect())
     }
-}
-
-/// What the description of a tenant says that an operation has made.
-pub(crate) fn operation_mark(operation: &str) -> String {
-    format!("cnsp {operation}")
 }
 
 /// The first time that a role counts may be a moment after it was given.

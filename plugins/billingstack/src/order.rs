@@ -1,9 +1,9 @@
 //! An order: steps 9 to 12 of the way to a subscription. BillingStack wants a resource before there is one, so a
 //! placeholder that names the operation stands for the tenant until it is made.
 
-use crate::billingstack::{BillingStack, Subscription, placeholder};
+use crate::billingstack::{BillingStack, placeholder};
 use crate::id::Id;
-use crate::keystone::{Keystone, Purpose, Tenant, operation_mark};
+use crate::keystone::{Keystone, Purpose};
 use crate::record::{Account, Instance, User};
 use crate::resource::check_type;
 use crate::settings::Settings;
@@ -18,15 +18,6 @@ use serde_json::json;
 /// Every month has this day.
 const BILLING_DAY_MAX: i8 = 28;
 const RESOURCE_TYPE: &str = "tenant";
-
-/// Where an order of this operation stands at the provider.
-enum Found {
-    Nothing,
-    /// Step 9 is done, and maybe some after it.
-    Begun(Subscription),
-    /// All is done, but for the answer.
-    Whole(Subscription, Tenant),
-}
 
 pub(crate) fn create(request: CreateResource) -> Result<CreateResourceOutcome, Failure> {
     let settings = Settings::read()?;
@@ -74,7 +65,7 @@ pub(crate) fn create(request: CreateResource) -> Result<CreateResourceOutcome, F
         body.insert("payment_method_id".to_owned(), method.into());
     }
     let mut undo = Undo::new(&settings);
-    let made = provision(&settings, &account, &owner, &operation, &body, &mut undo);
+    let made = provision(&settings, &owner, &operation, &body, &mut undo);
     let (subscription, tenant) = match made {
         Ok(made) => made,
         Err(trouble) => return Err(undo.run(trouble)),
@@ -112,20 +103,15 @@ fn owner(account: &Account, requestor: &Requestor) -> Result<Id, Failure> {
 /// The subscription and its tenant.
 fn provision(
     settings: &Settings,
-    account: &Account,
     owner: &Id,
     operation: &str,
     body: &serde_json::Value,
     undo: &mut Undo<'_>,
 ) -> Result<(Id, Id), Trouble> {
     let (billingstack, keystone) = (BillingStack { settings }, Keystone { settings });
-    let subscription = match find(settings, account, operation)? {
-        Found::Whole(subscription, tenant) => return Ok((subscription.id, tenant.id)),
-        Found::Begun(subscription) => subscription,
-        Found::Nothing => billingstack.create_subscription(body, &placeholder(operation))?,
-    };
-    let id = subscription.id;
-    undo.made(Thing::Subscription { id: id.clone(), name: placeholder(operation) });
+    let placeholder = placeholder(operation);
+    let id = billingstack.create_subscription(body, &placeholder)?.id;
+    undo.made(Thing::Subscription { id: id.clone(), name: placeholder });
     let purpose = Purpose::Subscription(id.clone());
     let tenant = keystone.create_tenant(&purpose, operation)?.id;
     undo.made(Thing::Tenant { id: tenant.clone(), name: purpose.to_string() });
@@ -140,26 +126,4 @@ fn provision(
         })
     })?;
     Ok((id, tenant))
-}
-
-/// What a run of this operation before has made. A subscription has nothing but its resource to tell by, and that is the
-/// tenant in the end: which operation made it, the tenant says.
-fn find(settings: &Settings, account: &Account, operation: &str) -> Result<Found, Failure> {
-    let (placeholder, mark) = (placeholder(operation), operation_mark(operation));
-    for subscription in (BillingStack { settings }).subscriptions_of(&account.customer)? {
-        if subscription.resource_id == placeholder {
-            return Ok(Found::Begun(subscription));
-        }
-        // Whatever is kept was ordered by others.
-        if Instance::find(&subscription.resource_id)?.is_some() {
-            continue;
-        }
-        let Some(tenant) = Id::parse(&subscription.resource_id) else { continue };
-        if let Some(tenant) = (Keystone { settings }).tenant(&tenant)?
-            && tenant.description.as_ref() == Some(&mark)
-        {
-            return Ok(Found::Whole(subscription, tenant));
-        }
-    }
-    Ok(Found::Nothing)
 }

@@ -73,10 +73,15 @@ impl<'a> Undo<'a> {
         self.made.push(thing);
     }
 
-    /// Deletes all of it, and says in the failure what could not be.
+    /// Deletes all of it, and says in the failure what could not be; unless the failure may pass, since then the function
+    /// is run again with the answers that it had.
     pub(crate) fn run(mut self, trouble: Trouble) -> Failure {
         let Trouble { failure, unsure, .. } = trouble;
         let mut failure = *failure;
+        if failure.retryable {
+            // The host goes on from here, with what was made.
+            return failure;
+        }
         self.made.extend(unsure.map(|name| Thing::Perhaps { name }));
         if self.made.is_empty() {
             return failure;
@@ -100,9 +105,6 @@ impl<'a> Undo<'a> {
             " Left behind at the provider, and to be deleted there by its vendor: {}.",
             shown.join(", ")
         );
-        // A second attempt would not clean up.
-        failure.retryable = false;
-        failure.retry_after_ms = None;
         failure.with("orphans", left)
     }
 }
