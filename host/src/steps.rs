@@ -4,8 +4,8 @@
 //! that is durable, too. What only reads is kept along with the next of those. When the call is run again, after a
 //! crash or for any other reason, it gets the same answers without anybody asking the provider, until it comes to
 //! what was not answered when the host stopped: whether the provider acted on that is unknown, and the plugin looks.
-//! Everything else that a plugin could tell two runs apart by is the same in all of them: the clock stands still
-//! between two steps, and what is random follows from the operation.
+//! Everything else that a plugin could tell two runs apart by is the same in all of them: after each step the clock
+//! begins where it was then, and what is random follows from the operation.
 
 use crate::plugin::bindings::cnsp::adapter::http::{
     Credential, Header, HttpError, Request, Response,
@@ -21,7 +21,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// How much of a row's sealed text lies in one record.
 const PART_BYTES_MAX: usize = VALUE_BYTES_MAX - 1024;
@@ -129,8 +129,10 @@ pub(crate) struct Steps {
     durable: usize,
     run: u32,
     opening: Option<Opening>,
-    /// What the clock says until the next step.
-    now_ms: Option<u64>,
+    /// What the clock said when it was first looked at since the last step, and when that was.
+    looked: Option<(u64, Instant)>,
+    /// What it said last: it does not go back.
+    said_ms: u64,
     random: blake3::OutputReader,
     pub(crate) trail: Trail,
 }
@@ -197,11 +199,10 @@ impl Kept {
         }
     }
 
-    /// Whether the request may be made once more: it is known to have come to nothing.
-    fn came_to_nothing(&self) -> bool {
+    fn is_failure(&self) -> bool {
         match self {
             Kept::Answered { status, .. } => *status >= 400,
-            Kept::Failed { outcome_unknown, .. } => !outcome_unknown,
+            Kept::Failed { .. } => true,
         }
     }
 }
@@ -233,7 +234,8 @@ impl Steps {
             durable: 0,
             run: 1,
             opening,
-            now_ms: None,
+            looked: None,
+            said_ms: 0,
             random: seed,
             trail,
         }
@@ -301,12 +303,18 @@ impl Steps {
         self.rows.get(self.next).map_or(self.run, |row| row.run)
     }
 
-    /// Milliseconds since 1970, as they were when the plugin came here first.
+    /// Milliseconds since 1970: at the first look after each step, as they were when the plugin came here first. It goes
+    /// on from there, for a plugin that waits.
     pub(crate) fn now_ms(&mut self) -> u64 {
-        match self.rows.get(self.next) {
-            Some(row) => row.at_ms,
-            None => *self.now_ms.get_or_insert_with(now_ms),
-        }
+        let (at_ms, looked) = self.look();
+        let passed = u64::try_from(looked.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.said_ms = self.said_ms.max(at_ms.saturating_add(passed));
+        self.said_ms
+    }
+
+    fn look(&mut self) -> (u64, Instant) {
+        let recorded = self.rows.get(self.next).map(|row| row.at_ms);
+        *self.looked.get_or_insert_with(|| (recorded.unwrap_or_else(now_ms), Instant::now()))
     }
 
     /// Bytes that nobody can foresee, and that are the same in each run.
@@ -379,16 +387,18 @@ impl Steps {
         self.push(request, effect, Some(answer.into()));
     }
 
-    /// Takes back the last steps, for a plugin that said that the same may succeed later: what only read, and a
-    /// request that is known to have come to nothing.
+    /// Takes back the last steps, for a plugin that said that the same may succeed later: what only read last, and the
+    /// request before it, if that failed, with what was read for it. So a plugin that looks before it makes something
+    /// looks anew.
     pub(crate) async fn take_back(&mut self) -> anyhow::Result<()> {
-        let mut kept = self.rows.len();
-        while kept > 0 && self.rows.get(kept - 1).is_some_and(|row| !row.effect) {
-            kept -= 1;
-        }
+        let before_reads = |kept: usize| {
+            let some = self.rows.get(..kept).unwrap_or_default();
+            some.iter().rposition(|row| row.effect).map_or(0, |last| last + 1)
+        };
+        let mut kept = before_reads(self.rows.len());
         let last = kept.checked_sub(1).and_then(|last| self.rows.get(last)?.answer.as_ref());
-        if last.is_some_and(Kept::came_to_nothing) {
-            kept -= 1;
+        if last.is_some_and(Kept::is_failure) {
+            kept = before_reads(kept - 1);
         }
         let gone: Vec<Operation> = (kept..self.durable)
             .map(|number| Operation::Delete(self.key(number as u32, 0)))
@@ -408,7 +418,7 @@ impl Steps {
             what: what(request),
             digest: digest(request, effect),
             effect,
-            at_ms: self.now_ms(),
+            at_ms: self.look().0,
             run: self.run,
             answer,
         };
@@ -418,7 +428,7 @@ impl Steps {
 
     fn advance(&mut self) {
         self.next += 1;
-        self.now_ms = None;
+        self.looked = None;
         self.tell_left();
     }
 

@@ -102,7 +102,7 @@ fn go_on(
     account: &Account,
 ) -> Result<Step<Instance>, Failure> {
     // Once: what is interrupted over and over is cleaned up.
-    let mut interrupted = operation::attempt() > 1;
+    let mut sent_again = false;
     loop {
         if work.cleaning.is_some() {
             return clean(broker, work, instance);
@@ -121,8 +121,12 @@ fn go_on(
                 Verdict::Busy(_) if work.is_exhausted() => work.clean(work::too_long().failure),
                 Verdict::Busy(wait) => return pending(&work, &instance, wait),
                 Verdict::Gone => work.clean(work::too_long().failure),
-                // The run before may have ended while it asked. The same again is the same instance.
-                Verdict::Not(trouble) if trouble.unknown && interrupted => interrupted = false,
+                // The run before ended while it asked. The same again is the same instance.
+                Verdict::Not(trouble)
+                    if trouble.unknown && !sent_again && operation::attempt() > 1 =>
+                {
+                    sent_again = true;
+                }
                 Verdict::Not(trouble) if trouble.orphan => work.clean(trouble.failure),
                 Verdict::Not(trouble) => return refused(instance, trouble.failure),
             },

@@ -148,7 +148,7 @@ fn bind(
     user: &str,
 ) -> Result<Step<Body>, Failure> {
     // Once: what is interrupted over and over is cleaned up.
-    let mut interrupted = operation::attempt() > 1;
+    let mut sent_again = false;
     loop {
         if work.cleaning.is_some() {
             return clean(broker, work, target);
@@ -166,8 +166,12 @@ fn bind(
                 }
                 Verdict::Busy(wait) => return work.wait(wait),
                 Verdict::Gone => return work.wait(broker.interval),
-                // The run before may have ended while it asked. The same again is the same binding.
-                Verdict::Not(trouble) if trouble.unknown && interrupted => interrupted = false,
+                // The run before ended while it asked. The same again is the same binding.
+                Verdict::Not(trouble)
+                    if trouble.unknown && !sent_again && operation::attempt() > 1 =>
+                {
+                    sent_again = true;
+                }
                 Verdict::Not(trouble) if trouble.orphan => work.clean(trouble.failure),
                 Verdict::Not(trouble) => return over(trouble.failure),
             },
