@@ -211,7 +211,11 @@ impl Call {
         };
         let (kind, words) = if self.secret { Default::default() } else { words(&response.body) };
         let refused = |respcode, what: &str| {
-            let said = if words.is_empty() { String::new() } else { format!(" It says: {words}") };
+            let said = if words.is_empty() {
+                String::new()
+            } else {
+                format!(" It says: {}.", words.trim_end_matches('.'))
+            };
             Failure::refused(respcode, format!("{name} {what}{said}"))
         };
         // BillingStack has one code for what is forbidden and for what has failed.
