@@ -389,7 +389,7 @@ impl Steps {
 
     /// Takes back the last steps, for a plugin that said that the same may succeed later: what only read last, and the
     /// request before it, if that failed, with what was read for it. So a plugin that looks before it makes something
-    /// looks anew.
+    /// looks anew. Where nothing is left of it then, the operation is not open any more.
     pub(crate) async fn take_back(&mut self) -> anyhow::Result<()> {
         let before_reads = |kept: usize| {
             let some = self.rows.get(..kept).unwrap_or_default();
@@ -400,10 +400,24 @@ impl Steps {
         if last.is_some_and(Kept::is_failure) {
             kept = before_reads(kept - 1);
         }
-        let gone: Vec<Operation> = (kept..self.durable)
-            .map(|number| Operation::Delete(self.key(number as u32, 0)))
-            .collect();
-        for some in gone.chunks(PARTS_AT_A_TIME).rev() {
+        let left = before_reads(kept) > 0;
+        if !left {
+            kept = 0;
+        }
+        // From the last to the first, and the first part of each before the others: what is left is whole at any time.
+        let mut gone = Vec::new();
+        for number in (kept..self.durable).rev() {
+            let (_, parts) = self.seal(number)?;
+            let number = u32::try_from(number)?;
+            let parts = 0..=u32::try_from(parts.len())?;
+            gone.extend(parts.map(|part| Operation::Delete(self.key(number, part))));
+        }
+        if !left && self.opening.is_none() {
+            // The provider is as it was: nothing has to be brought to an end.
+            gone.insert(0, Operation::Delete(open_key(&self.of.endpoint, &self.of.operation)));
+            self.trail.lock().opened = false;
+        }
+        for some in gone.chunks(PARTS_AT_A_TIME) {
             let mut tx = Tx::new(Partition::of(&self.of.endpoint));
             tx.operations = some.to_vec();
             commit_patiently(&*self.store, tx).await?;

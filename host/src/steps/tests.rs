@@ -204,6 +204,18 @@ async fn only_what_failed_is_asked_for_once_more_and_what_was_read_for_it() {
 }
 
 #[tokio::test]
+async fn what_has_left_nothing_at_the_provider_is_not_gone_on_with() {
+    let bench = bench();
+    let mut first = bench.begin();
+    ask(&mut first, &request("GET", "look"), response(404, &[b'x'; 100_000])).await;
+    ask(&mut first, &request("POST", "a"), response(503, b"")).await;
+    assert_eq!(bench.count(Space::Open).await, 1);
+    first.take_back().await.unwrap();
+    assert_eq!((bench.count(Space::Open).await, bench.count(Space::Step).await), (0, 0));
+    assert!(!first.trail.opened());
+}
+
+#[tokio::test]
 async fn a_plugin_may_wait_for_the_clock() {
     let bench = bench();
     let mut steps = bench.begin();
