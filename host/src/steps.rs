@@ -199,6 +199,17 @@ impl Kept {
         }
     }
 
+    /// About what it takes in memory.
+    fn bytes(&self) -> usize {
+        match self {
+            Kept::Answered { headers, body, .. } => {
+                let headers = headers.iter().map(|(name, value)| name.len() + value.len());
+                body.len() + headers.sum::<usize>()
+            }
+            Kept::Failed { message, .. } => message.len(),
+        }
+    }
+
     fn is_failure(&self) -> bool {
         match self {
             Kept::Answered { status, .. } => *status >= 400,
@@ -353,6 +364,11 @@ impl Steps {
         };
         self.advance();
         Some(answer)
+    }
+
+    /// How many bytes of answers are held until the call ends.
+    pub(crate) fn held(&self) -> usize {
+        self.rows.iter().filter_map(|row| row.answer.as_ref()).map(Kept::bytes).sum()
     }
 
     /// Takes down that a request will be sent. When it returns, that is durable.

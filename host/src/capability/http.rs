@@ -101,9 +101,10 @@ impl CallState {
             self.http.bytes,
             "since all bodies of a call have a limit together (http_bytes_max)",
         )?;
+        let taken_down = self.operation.as_ref().map_or(0, |operation| operation.steps.held());
         let held = of(
             Limit::HostMemory,
-            self.kv.held(),
+            self.kv.held().saturating_add(taken_down),
             "since all that the host holds for a call has a limit (host_bytes_max)",
         )?;
         let one = Room {
