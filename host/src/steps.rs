@@ -7,20 +7,21 @@
 //! Everything else that a plugin could tell two runs apart by is the same in all of them: after each step the clock
 //! begins where it was then, and what is random follows from the operation.
 
-use crate::plugin::bindings::cnsp::adapter::http::{
-    Credential, Header, HttpError, Request, Response,
-};
+mod row;
+mod trail;
+
+pub(crate) use self::trail::Trail;
+
+use self::row::{Kept, NOT_REACHED, Row, digest, lost, what};
+use crate::plugin::bindings::cnsp::adapter::http::{HttpError, Request, Response};
 use crate::sealer::{Sealer, place};
 use crate::store::json::{parse, put};
 use crate::store::operation::{OpenRecord, StepRecord, open_key, step_key};
 use crate::store::{
     Key, Operation, Partition, Range, Store, Tx, VALUE_BYTES_MAX, commit_patiently,
 };
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// How much of a row's sealed text lies in one record.
@@ -31,10 +32,6 @@ pub(crate) const PART_DIGITS: usize = 8;
 const PARTS_AT_A_TIME: usize = 24;
 /// How many are read at a time: 2 MiB at most.
 const RECORDS_AT_A_TIME: usize = 64;
-/// How much of a URL is told.
-const URL_CHARS_MAX: usize = 300;
-/// A provider could not be reached, as the contract counts.
-const NOT_REACHED: u16 = 2;
 
 /// Milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
@@ -60,62 +57,6 @@ pub(crate) struct Opening {
     pub(crate) body: Bytes,
 }
 
-/// One request and its answer.
-#[derive(Clone, Serialize, Deserialize)]
-struct Row {
-    /// Method and URL, for people.
-    what: String,
-    /// Of all that the plugin asked for.
-    digest: String,
-    effect: bool,
-    /// What the clock said.
-    at_ms: u64,
-    /// In which run it was asked for.
-    run: u32,
-    /// None: it is not known.
-    answer: Option<Kept>,
-}
-
-/// An answer as it is stored.
-#[derive(Clone, Serialize, Deserialize)]
-enum Kept {
-    Answered { status: u16, headers: Vec<(String, String)>, body: String },
-    Failed { code: u16, message: String, outcome_unknown: bool },
-}
-
-/// What the journal has to know of a call after it, also when the call ends without a word.
-#[derive(Clone, Default)]
-pub(crate) struct Trail(Arc<Mutex<Walked>>);
-
-#[derive(Default)]
-struct Walked {
-    /// Whether the operation is one that is taken up again.
-    opened: bool,
-    /// How many recorded steps were not asked for yet, and which is the next of them.
-    left: Option<String>,
-    diverged: Option<String>,
-}
-
-impl Trail {
-    /// Whether the provider was asked for anything that must not be asked for twice.
-    pub(crate) fn opened(&self) -> bool {
-        self.lock().opened
-    }
-
-    /// What the call did otherwise than an earlier run of it, if it did; `ended` when it came to an end.
-    pub(crate) fn diverged(&self, ended: bool) -> Option<String> {
-        let walked = self.lock();
-        let unasked = walked.left.as_ref().filter(|_| ended);
-        let unasked =
-            unasked.map(|left| format!("it ended without {left}, which it asked for before"));
-        walked.diverged.clone().or(unasked)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Walked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The steps of a call that is about to run, or runs.
 pub(crate) struct Steps {
     store: Arc<dyn Store>,
@@ -125,7 +66,7 @@ pub(crate) struct Steps {
     rows: Vec<Row>,
     /// Which comes next.
     next: usize,
-    /// How many of the rows are durable, and which was written then but has its answer since.
+    /// How many of the rows are durable as they are now.
     durable: usize,
     run: u32,
     opening: Option<Opening>,
@@ -135,93 +76,6 @@ pub(crate) struct Steps {
     said_ms: u64,
     random: blake3::OutputReader,
     pub(crate) trail: Trail,
-}
-
-fn digest(request: &Request, effect: bool) -> String {
-    let mut hash = blake3::Hasher::new();
-    let mut add = |bytes: &[u8]| {
-        hash.update(&(bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
-    add(request.method.as_bytes());
-    add(request.url.as_bytes());
-    for Header { name, value } in &request.headers {
-        add(name.as_bytes());
-        add(value.as_bytes());
-    }
-    add(match &request.credential {
-        Credential::None => b"",
-        Credential::Basic(name) | Credential::Bearer(name) => name.as_bytes(),
-    });
-    add(&[u8::from(effect)]);
-    add(&request.body);
-    hash.finalize().to_hex().to_string()
-}
-
-fn what(request: &Request) -> String {
-    let shown: String = request.url.chars().take(URL_CHARS_MAX).collect();
-    format!("{} {}", request.method.escape_debug(), shown.escape_debug())
-}
-
-impl From<&Result<Response, HttpError>> for Kept {
-    fn from(answer: &Result<Response, HttpError>) -> Kept {
-        match answer {
-            Ok(Response { status, headers, body }) => Kept::Answered {
-                status: *status,
-                headers: headers.iter().map(|h| (h.name.clone(), h.value.clone())).collect(),
-                body: BASE64_STANDARD.encode(body),
-            },
-            Err(HttpError { code, message, outcome_unknown }) => Kept::Failed {
-                code: *code,
-                message: message.clone(),
-                outcome_unknown: *outcome_unknown,
-            },
-        }
-    }
-}
-
-impl Kept {
-    fn answer(&self) -> Result<Response, HttpError> {
-        match self {
-            Kept::Answered { status, headers, body } => Ok(Response {
-                status: *status,
-                headers: headers
-                    .iter()
-                    .map(|(name, value)| Header { name: name.clone(), value: value.clone() })
-                    .collect(),
-                body: BASE64_STANDARD.decode(body).map_err(|error| lost(&error.to_string()))?,
-            }),
-            Kept::Failed { code, message, outcome_unknown } => Err(HttpError {
-                code: *code,
-                message: message.clone(),
-                outcome_unknown: *outcome_unknown,
-            }),
-        }
-    }
-
-    /// About what it takes in memory.
-    fn bytes(&self) -> usize {
-        match self {
-            Kept::Answered { headers, body, .. } => {
-                let headers = headers.iter().map(|(name, value)| name.len() + value.len());
-                body.len() + headers.sum::<usize>()
-            }
-            Kept::Failed { message, .. } => message.len(),
-        }
-    }
-
-    fn is_failure(&self) -> bool {
-        match self {
-            Kept::Answered { status, .. } => *status >= 400,
-            Kept::Failed { .. } => true,
-        }
-    }
-}
-
-/// What the plugin is told where the journal itself fails. The call comes to nothing anyway.
-fn lost(why: &str) -> HttpError {
-    let message = format!("the host cannot keep what is asked for: {why}");
-    HttpError { code: NOT_REACHED, message, outcome_unknown: true }
 }
 
 impl Steps {
@@ -333,7 +187,7 @@ impl Steps {
         self.random.fill(bytes);
     }
 
-    /// What came of a request in an earlier run. None: it comes to nothing known, and is to be made.
+    /// What came of a request in an earlier run. None: there was none, and it is to be made.
     pub(crate) async fn recorded(
         &mut self,
         request: &Request,

@@ -1,6 +1,9 @@
 use super::*;
+use crate::plugin::bindings::cnsp::adapter::http::{Credential, Header};
 use crate::store::Space;
 use crate::store::memory::MemoryStore;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 
 struct Bench {
     store: Arc<dyn Store>,
