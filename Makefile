@@ -17,7 +17,7 @@ demo: guest-toolchain
 	@$(CNSP) demo --plugins $(GUESTS) $(ARGS)
 
 # Everything: formatting, lints, guests, all tests, the documentation, the dependencies' licences.
-test: guest-toolchain test-tools check
+test: guest-toolchain check test-tools
 	cargo build -p cnsp
 	target/debug/cnsp plugin build --out $(GUESTS)
 	target/debug/cnsp plugin build --out $(GUESTS)/fixtures $(FIXTURES)

@@ -1,16 +1,22 @@
 //! What is tested: the `cnsp` program and the compiled guests, and what their source says.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-/// `target/`, from where the test runs.
+/// `target/`, from where the test runs: in `target/PROFILE/deps`, a benchmark in `target/PROFILE`.
 ///
 /// # Panics
 /// When it runs elsewhere.
 pub fn target() -> PathBuf {
+    profile().parent().expect("a test lies in target/PROFILE").to_owned()
+}
+
+/// `target/PROFILE`, from where the test runs.
+fn profile() -> PathBuf {
     let executable = std::env::current_exe().expect("a test knows where it lies");
-    let target = executable.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
-    target.expect("a test lies in a target folder").to_owned()
+    let folder = executable.parent().expect("it lies in a folder");
+    if folder.ends_with("deps") { folder.parent().expect("…/PROFILE/deps") } else { folder }
+        .to_owned()
 }
 
 /// The `cnsp` program: of `CNSP_BIN`, else of the profile that the test is of.
@@ -20,11 +26,7 @@ pub fn target() -> PathBuf {
 pub fn program() -> PathBuf {
     let program = match std::env::var_os("CNSP_BIN") {
         Some(program) => PathBuf::from(program),
-        None => {
-            let executable = std::env::current_exe().expect("a test knows where it lies");
-            let folder = executable.parent().and_then(Path::parent).expect("…/PROFILE/deps/test");
-            folder.join("cnsp")
-        }
+        None => profile().join("cnsp"),
     };
     let text = "there is no host to test: run `cargo build -p cnsp` first, or name one in CNSP_BIN";
     assert!(program.is_file(), "{text} ({} is missing)", program.display());
