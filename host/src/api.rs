@@ -15,6 +15,7 @@ mod envelope;
 pub(crate) mod fuzz;
 mod health;
 mod openapi;
+mod operations;
 mod operator;
 mod read;
 mod resource;
@@ -23,6 +24,7 @@ mod trace;
 mod user;
 
 pub(crate) use self::bare::router as bare;
+pub(crate) use self::operations::state_of;
 
 use self::call::Call;
 use crate::app::App;
@@ -63,7 +65,10 @@ fn cnsp() -> OpenApiRouter<Arc<App>> {
 
 /// What the document lists.
 fn documented() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().nest("/apiv1", cnsp()).merge(operator::router())
+    OpenApiRouter::new()
+        .nest("/apiv1", cnsp())
+        .merge(operator::router())
+        .merge(operations::router())
 }
 
 /// Every route of the host, and those that `beside` adds.

@@ -5,6 +5,7 @@ mod compile_worker;
 mod demo;
 mod endpoint;
 mod local;
+mod operations;
 mod plugin;
 mod secret;
 mod serve;
@@ -51,6 +52,8 @@ enum Command {
     Demo(demo::Demo),
     #[command(subcommand)]
     Endpoint(Endpoint),
+    #[command(subcommand)]
+    Operations(operations::Operations),
     #[command(subcommand)]
     Plugin(Plugin),
     #[command(subcommand)]
@@ -202,6 +205,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(demo) => demo.run(),
         Command::Endpoint(Endpoint::Failures(failures)) => failures.run(),
         Command::Endpoint(Endpoint::Limits(limits)) => limits.run(),
+        Command::Operations(operations) => operations.run(),
         Command::Plugin(Plugin::Build(build)) => build.run(),
         Command::Secret(Secret::Rotate(rotate)) => rotate.run(),
         Command::Secret(Secret::List(list)) => list.run(),

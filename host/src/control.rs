@@ -3,12 +3,14 @@
 //! It takes `POST /apply?dry_run=true|false` with `{"directory": "/absolute"}`. Only a path travels: the host
 //! reads the folder itself, with its own environment and its own rights. And it takes
 //! `GET /failures?endpoint=ID` and `GET /limits?endpoint=ID`, which are for whoever runs the host and has no
-//! caller's password at hand; `POST /secrets/rotate`, and `GET /secrets?endpoint=ID`, which answers no secret.
+//! caller's password at hand; `POST /secrets/rotate`, and `GET /secrets?endpoint=ID`, which answers no secret; and
+//! `GET /operations?endpoint=ID`, `GET /operations/ID?endpoint=ID` and `POST` to that, with a decision.
 
 mod client;
+mod operations;
 mod secrets;
 
-pub(crate) use self::client::{apply, look, rotate, secrets};
+pub(crate) use self::client::{apply, look, operation, operations, rotate, secrets};
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::secrets::{Listed, Rotated};
@@ -82,6 +84,8 @@ enum Answer {
     Report(Report),
     /// As the API answers it.
     Endpoint(Value),
+    /// As the API answers it.
+    Operations(Value),
     Secrets(Vec<Listed>),
     Rotated(Rotated),
     Problems(Vec<Problem>),
@@ -109,12 +113,13 @@ pub(crate) fn serve(app: Arc<App>, blobs: Arc<Blobs>) -> anyhow::Result<Served> 
         View::Failures => serde_json::to_value(endpoints.get(id)?.failed_calls()).ok(),
         View::Limits => serde_json::to_value(endpoints.get(id)?.limits()).ok(),
     });
+    let beside = self::operations::router(app.clone());
     let on_applied: OnApplied = Arc::new(move || {
         let app = app.clone();
         Box::pin(async move { app.reload().await })
     });
     let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(control.serve(setup, on_applied, look, async { drop(stopped.await) }));
+    tokio::spawn(control.serve(setup, on_applied, look, beside, async { drop(stopped.await) }));
     Ok(Served { _stop: stop })
 }
 
@@ -154,6 +159,7 @@ impl Control {
         setup: Setup,
         on_applied: OnApplied,
         look: Look,
+        beside: Router,
         stop: impl Future<Output = ()> + Send + 'static,
     ) {
         let applying = Arc::new(Applying { setup, on_applied, one_at_a_time: Mutex::new(()) });
@@ -163,7 +169,8 @@ impl Control {
             .route("/secrets", get(self::secrets::handle_list))
             .with_state(applying)
             .route("/failures", get(handle_look).with_state((View::Failures, look.clone())))
-            .route("/limits", get(handle_look).with_state((View::Limits, look)));
+            .route("/limits", get(handle_look).with_state((View::Limits, look)))
+            .merge(beside);
         let own_user = rustix::process::geteuid().as_raw();
         let listener = SameUser { listener: self.listener, own_user };
         if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop).await {

@@ -6,20 +6,26 @@
 //! with fresh reads. What it asks its provider for is taken down first ([`crate::steps`]), so that a run that did not come to its
 //! end is gone on with, and not begun anew (`open`). Work that the provider has not finished is followed by `pending`.
 
+mod decide;
 mod effects;
 mod open;
 mod pending;
 mod prune;
 mod replay;
+mod running;
+mod unfinished;
 
+pub(crate) use self::decide::{Decision, Ruling};
 pub(crate) use self::effects::is_id;
+pub(crate) use self::unfinished::{State, UnfinishedOperations, WithSteps};
 
 use self::effects::{AuditRow, Effects};
-use self::open::RESUMING_MAX;
+use self::open::{RESUMING_MAX, Retried};
 use self::pending::Accepted;
 use self::replay::{Remembered, reused};
+use self::running::Running;
 use crate::config;
-use crate::endpoints::{Endpoint, Endpoints};
+use crate::endpoints::{Endpoint, Endpoints, Turn};
 use crate::error::{Error, ErrorCode, Result};
 use crate::heavy;
 use crate::limits::fixed;
@@ -33,7 +39,7 @@ use crate::store::{Operation, Store, StoreError, Tx, commit_patiently};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -89,7 +95,8 @@ pub(crate) struct Journal {
     settings: config::Operations,
     flights: Mutex<Flights>,
     /// The operations that are going to be taken up again.
-    taken_up: Mutex<HashSet<(String, String)>>,
+    taken_up: Mutex<HashMap<(String, String), Arc<Retried>>>,
+    running: Arc<Running>,
     /// How many of them run at a time.
     resuming: Semaphore,
     tasks: TaskTracker,
@@ -115,6 +122,7 @@ impl Journal {
             settings,
             flights: Mutex::default(),
             taken_up: Mutex::default(),
+            running: Arc::default(),
             resuming: Semaphore::new(RESUMING_MAX),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -210,7 +218,9 @@ impl Journal {
 
     async fn execute(self: &Arc<Self>, order: Order) -> Result<Settled> {
         let id = operation_id(&order);
+        let running = self.running.begin(order.endpoint.id(), &id);
         let executed = self.execute_as(&order, &id).await;
+        drop(running);
         self.take_up_if_open(order.endpoint.id(), &id).await;
         executed
     }
@@ -225,13 +235,7 @@ impl Journal {
         };
         let turn = match order.change.queue() {
             None => None,
-            Some(account) => {
-                let turn = tokio::time::timeout(
-                    order.endpoint.call_timeout(),
-                    order.endpoint.turn(account),
-                );
-                Some(turn.await.unwrap_or_else(|_| Err(queue_slow()))?)
-            }
+            Some(account) => Some(turn(&order.endpoint, account).await?),
         };
         tracing::Span::current().record("operation", id);
         let patient_until = Instant::now() + Duration::from_millis(self.settings.pending_wait_ms);
@@ -438,9 +442,13 @@ fn still_pending(blocker: &PendingRecord) -> Error {
     Error::new(ErrorCode::ResourcePending, text).retry_after(wait.max(Duration::from_secs(1)))
 }
 
-fn queue_slow() -> Error {
-    let text = "Earlier changes of this account are taking too long. Try again.";
-    Error::new(ErrorCode::EndpointBusy, text).retry_after(Duration::from_secs(1))
+/// Waits until the earlier changes of an account have ended, for as long as a call may take.
+async fn turn(endpoint: &Endpoint, account: &str) -> Result<Turn> {
+    let turn = tokio::time::timeout(endpoint.call_timeout(), endpoint.turn(account));
+    turn.await.unwrap_or_else(|_| {
+        let text = "Earlier changes of this account are taking too long. Try again.";
+        Err(Error::new(ErrorCode::EndpointBusy, text).retry_after(Duration::from_secs(1)))
+    })
 }
 
 /// The answer to work that the provider refuses in the end, by the host's own decision.

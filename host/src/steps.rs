@@ -7,12 +7,14 @@
 //! Everything else that a plugin could tell two runs apart by is the same in all of them: after each step the clock
 //! begins where it was then, and what is random follows from the operation.
 
+mod evidence;
 mod row;
 mod trail;
 
+pub(crate) use self::evidence::{StepTaken, steps_taken};
 pub(crate) use self::trail::Trail;
 
-use self::row::{Kept, NOT_REACHED, Row, digest, lost, what};
+use self::row::{GIVEN_UP, Kept, NOT_REACHED, Row, digest, lost, what};
 use crate::plugin::bindings::cnsp::adapter::http::{HttpError, Request, Response};
 use crate::sealer::{Sealer, place};
 use crate::store::json::{parse, put};
@@ -69,6 +71,8 @@ pub(crate) struct Steps {
     /// How many of the rows are durable as they are now.
     durable: usize,
     run: u32,
+    /// Whether what it does next has to fail, so that the plugin undoes what it did.
+    given_up: bool,
     opening: Option<Opening>,
     /// What the clock said when it was first looked at since the last step, and when that was.
     looked: Option<(u64, Instant)>,
@@ -98,6 +102,7 @@ impl Steps {
             next: 0,
             durable: 0,
             run: 1,
+            given_up: false,
             opening,
             looked: None,
             said_ms: 0,
@@ -161,6 +166,25 @@ impl Steps {
     pub(crate) fn in_run(mut self, run: u32) -> Steps {
         self.run = self.run.max(run);
         self
+    }
+
+    /// As those of an operation that somebody has given up.
+    pub(crate) fn given_up(mut self, given_up: bool) -> Steps {
+        self.given_up = given_up;
+        self
+    }
+
+    /// Fails what would change something next, once, if the operation is given up: the plugin then does what it does
+    /// wherever it cannot go on, and that goes through.
+    pub(crate) fn refused(&mut self, request: &Request, effect: bool) -> Option<HttpError> {
+        let told = |row: &Row| row.answer.as_ref().is_some_and(Kept::is_given_up);
+        if !effect || !self.given_up || self.rows.iter().any(told) {
+            return None;
+        }
+        let message = "somebody has given up this operation; undo what it did".to_owned();
+        let refused = HttpError { code: GIVEN_UP, message, outcome_unknown: false };
+        self.push(request, effect, Some((&Err(refused.clone())).into()));
+        Some(refused)
     }
 
     /// The number of the run that the plugin is in, as it was when it came here first.

@@ -3,7 +3,7 @@
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How much of a body that never ends is sent at a time.
@@ -33,6 +33,7 @@ pub struct Received {
 struct Seen {
     connections: AtomicUsize,
     requests: Mutex<Vec<Received>>,
+    opened: AtomicBool,
 }
 
 impl Received {
@@ -104,9 +105,14 @@ impl Upstream {
 
     /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`,
     /// `/redirect-to`, `/later/CODE`, `/echo`, `/packed`, `/drip`, `/endless`, `/silent`,
-    /// `/silent-at/NUMBER`, `/cut` or `/garbage`.
+    /// `/silent-at/NUMBER`, `/gate/NUMBER`, `/cut` or `/garbage`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
+    }
+
+    /// Lets every request through `/gate` from now on.
+    pub fn open_gates(&self) {
+        self.seen.opened.store(true, Ordering::SeqCst);
     }
 
     /// Its port.
@@ -140,6 +146,7 @@ fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some(received) = read(&mut reader)? {
         let path = received.path.clone();
+        let method = received.method.clone();
         let echo: String =
             received.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let place = received.headers("x-location").first().map_or(String::new(), |p| p.to_string());
@@ -171,6 +178,15 @@ fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
                     true => drop(stream.read(&mut [0])?),
                     false => answer(stream, 201, "", of_path.to_string().as_bytes())?,
                 }
+            }
+            // Has so many made, and then no more until the gates are opened. What is deleted is deleted.
+            "gate" if method == "DELETE" => answer(stream, 204, "", b"")?,
+            "gate" => {
+                let before = seen.requests.lock().unwrap_or_else(PoisonError::into_inner);
+                let of_path = before.iter().filter(|one| one.path == path).count();
+                drop(before);
+                let open = of_path <= number || seen.opened.load(Ordering::SeqCst);
+                answer(stream, if open { 201 } else { 503 }, "", b"")?;
             }
             "drip" => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")?;

@@ -37,6 +37,7 @@ mod kv_quota;
 mod limits;
 mod observe;
 mod open_maps;
+mod operations;
 mod osb;
 mod osb_peer;
 mod paging;

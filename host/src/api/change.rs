@@ -15,7 +15,7 @@ use std::time::Duration;
 
 impl Call {
     /// Reads the body, as one strict JSON object.
-    async fn object(&self, request: Request) -> Result<Map<String, Value>> {
+    pub(super) async fn object(&self, request: Request) -> Result<Map<String, Value>> {
         let limits = &self.app.config.http;
         let too_large = || {
             let text = format!(

@@ -168,7 +168,7 @@ fn fill(path: &str, method: &Method, operation: &mut Operation, examples: Option
         let text = "The provider refused with a `respcode` of its own choice, 400 to 599.";
         operation.responses.responses.insert("default".to_owned(), refusal(text));
     }
-    headers(operation, change);
+    headers(operation, cnsp && change);
 }
 
 fn example(summary: String, value: Value) -> RefOr<Example> {

@@ -179,7 +179,7 @@ async fn list_limits(call: Call) -> Response<Body> {
 }
 
 /// The endpoint of the path, for those who run it or sell through it.
-fn for_operator_and_vendor(call: &Call, what: &str) -> Result<Arc<Endpoint>, Error> {
+pub(super) fn for_operator_and_vendor(call: &Call, what: &str) -> Result<Arc<Endpoint>, Error> {
     if !matches!(call.caller.role, Role::Operator | Role::Vendor) {
         let text = format!("{what} are for operators and the endpoint's vendor.");
         return Err(Error::new(ErrorCode::Forbidden, text));
@@ -187,7 +187,7 @@ fn for_operator_and_vendor(call: &Call, what: &str) -> Result<Arc<Endpoint>, Err
     call.named()?.ok_or_else(|| Error::invalid("The path names no endpoint."))
 }
 
-fn answer(call: &Call, body: Result<Vec<u8>, Error>) -> Response<Body> {
+pub(super) fn answer(call: &Call, body: Result<Vec<u8>, Error>) -> Response<Body> {
     match body {
         Ok(body) => {
             let mut response = Response::new(Body::from(body));

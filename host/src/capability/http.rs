@@ -314,6 +314,11 @@ impl Host for CallState {
             self.http.bytes = self.http.bytes.saturating_add(sent).saturating_add(received);
             return answer;
         }
+        if let Some(operation) = &mut self.operation
+            && let Some(refused) = operation.steps.refused(&request, effect)
+        {
+            return Err(refused);
+        }
         let answer = self.send_now(&request, effect).await;
         let Some(operation) = &mut self.operation else { return answer.into_inner() };
         match answer {

@@ -1,6 +1,8 @@
-//! The other end of the control socket, for `cnsp apply`, `cnsp endpoint` and `cnsp secret`.
+//! The other end of the control socket, for `cnsp apply`, `cnsp endpoint`, `cnsp operations` and `cnsp secret`.
 
+use super::operations::ListQuery;
 use super::{Address, Answer, ApplyRequest, View};
+use crate::journal::Decision;
 use crate::secrets::{Listed, Rotated};
 use crate::setup::{ApplyError, Report};
 use anyhow::{Context, anyhow};
@@ -10,6 +12,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use serde_json::Value;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -84,6 +87,67 @@ pub(crate) async fn secrets(
     };
     match ask(stream, Request::get(path), Bytes::new()).await? {
         Answer::Secrets(listed) => Ok(Some(listed)),
+        Answer::Error(text) => Err(anyhow!(text)),
+        _ => Err(anyhow!(OTHER_VERSION)),
+    }
+}
+
+/// As far as it matters here.
+#[derive(Deserialize)]
+struct Page {
+    operations: Vec<Value>,
+    next: Option<String>,
+}
+
+/// Every operation that has no outcome yet, of one endpoint or of all. None: no host runs on this data folder.
+pub(crate) async fn operations(
+    data: &Path,
+    endpoint: Option<&str>,
+    state: Option<&str>,
+) -> anyhow::Result<Option<Vec<Value>>> {
+    let mut query = ListQuery {
+        endpoint: endpoint.map(str::to_owned),
+        state: state.map(str::to_owned),
+        after: None,
+    };
+    let mut all = Vec::new();
+    loop {
+        let Some(stream) = connect(data).await? else { return Ok(None) };
+        let path = format!("/operations?{}", serde_urlencoded::to_string(&query)?);
+        let page = match ask(stream, Request::get(path), Bytes::new()).await? {
+            Answer::Operations(page) => {
+                serde_json::from_value::<Page>(page).context(OTHER_VERSION)?
+            }
+            Answer::Error(text) => return Err(anyhow!(text)),
+            _ => return Err(anyhow!(OTHER_VERSION)),
+        };
+        all.extend(page.operations);
+        if page.next.is_none() {
+            return Ok(Some(all));
+        }
+        query.after = page.next;
+    }
+}
+
+/// Shows an operation, or carries out a decision about it. None: no host runs on this data folder.
+pub(crate) async fn operation(
+    data: &Path,
+    endpoint: &str,
+    id: &str,
+    decision: Option<&Decision>,
+) -> anyhow::Result<Option<Value>> {
+    let Some(stream) = connect(data).await? else { return Ok(None) };
+    let plain = |id: &str| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if !plain(id) || id.is_empty() {
+        return Err(anyhow!("there is no operation `{}`", id.escape_debug()));
+    }
+    let path = format!("/operations/{id}?endpoint={}", in_address(endpoint)?);
+    let (request, body) = match decision {
+        None => (Request::get(path), Bytes::new()),
+        Some(decision) => (Request::post(path), serde_json::to_vec(decision)?.into()),
+    };
+    match ask(stream, request, body).await? {
+        Answer::Operations(seen) => Ok(Some(seen)),
         Answer::Error(text) => Err(anyhow!(text)),
         _ => Err(anyhow!(OTHER_VERSION)),
     }

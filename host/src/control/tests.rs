@@ -39,8 +39,9 @@ fn start(below: &str) -> Host {
     std::fs::write(data.join(SOCKET), "left by a host that was killed").unwrap();
     let control = Control::bind(&data).unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let served =
-        tokio::spawn(control.serve(setup, on_applied, look, async { drop(stopped.await) }));
+    let served = tokio::spawn(
+        control.serve(setup, on_applied, look, Router::new(), async { drop(stopped.await) }),
+    );
     std::fs::create_dir(folder.path().join("setup")).unwrap();
     std::fs::write(folder.path().join("setup/a.toml"), "[vendors.acme]\n").unwrap();
     Host { folder, data, taken_over, stop, served }

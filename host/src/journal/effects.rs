@@ -304,6 +304,17 @@ pub(super) struct AuditRow<'a> {
     /// The creation that a deletion has cancelled, which has no row of its own: a commit has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cancelled: Option<&'a str>,
+    /// Who has decided what about an operation that came to no end by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) decided: Option<Decided<'a>>,
+}
+
+/// A decision about an operation.
+#[derive(Clone, Copy, serde::Serialize)]
+pub(super) struct Decided<'a> {
+    pub(super) by: &'a str,
+    pub(super) action: &'static str,
+    pub(super) note: &'a str,
 }
 
 impl<'a> AuditRow<'a> {
@@ -327,6 +338,7 @@ impl<'a> AuditRow<'a> {
             plugin,
             respcode,
             cancelled: None,
+            decided: None,
         }
     }
 }

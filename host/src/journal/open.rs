@@ -8,14 +8,15 @@ use crate::error::{Error, ErrorCode, Result};
 use crate::heavy;
 use crate::model::Change;
 use crate::plugin::Plugin;
-use crate::sealer::place;
 use crate::steps::{CallOf, Opening, Steps, now_ms};
 use crate::store::json::{parse, put, read};
 use crate::store::operation::{OpenRecord, PendingRecord, open_key};
 use crate::store::{Range, Space, Tx, commit_patiently};
 use bytes::Bytes;
-use std::sync::{Arc, PoisonError};
+use futures_util::FutureExt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How many are taken up at a time. Each then waits for its turn at its endpoint, too.
 pub(super) const RESUMING_MAX: usize = 64;
@@ -52,6 +53,9 @@ impl Journal {
                 plugin: endpoint.plugin().digest.to_string(),
                 began_ms: now_ms(),
                 stuck: None,
+                since_ms: None,
+                given_up: false,
+                told: false,
             };
             let of = of(record.began_ms);
             let opening = Opening { record, body: order.body.clone() };
@@ -68,7 +72,7 @@ impl Journal {
         }
         let plugin = self.endpoints.plugin(endpoint, &open.plugin).await?;
         let steps = Steps::load(store, sealer, of(open.began_ms)).await.map_err(Error::internal)?;
-        Ok((steps.in_run(attempt), plugin))
+        Ok((steps.in_run(attempt).given_up(open.given_up), plugin))
     }
 
     /// As [`Journal::steps`], of the next call of an operation that is pending.
@@ -107,13 +111,7 @@ impl Journal {
         if let Err(error) = set_aside.await {
             return error;
         }
-        metrics::counter!("operations_stuck_total", "endpoint" => endpoint.to_owned()).increment(1);
-        tracing::error!(
-            endpoint,
-            operation = id,
-            why,
-            "an operation is set aside: somebody has to look at it"
-        );
+        tell_stuck(endpoint, id, why);
         stuck(id, why)
     }
 
@@ -162,12 +160,15 @@ impl Journal {
         }
     }
 
-    fn take_up(self: &Arc<Self>, endpoint: &str, id: &str, wait: Duration) {
+    /// Runs an open operation from now on until it has come to an end, if nobody does yet.
+    pub(super) fn take_up(self: &Arc<Self>, endpoint: &str, id: &str, wait: Duration) {
         let name = (endpoint.to_owned(), id.to_owned());
         let mut taken_up = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
-        if !taken_up.insert(name.clone()) {
+        if taken_up.contains_key(&name) {
             return;
         }
+        let retried = Arc::new(Retried::default());
+        taken_up.insert(name.clone(), retried.clone());
         drop(taken_up);
         let journal = self.clone();
         self.tasks.spawn(heavy::task(async move {
@@ -175,24 +176,65 @@ impl Journal {
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(jittered(wait)) => {}
-                    () = journal.stopping.cancelled() => break,
+                    () = retried.wanted.notified() => wait = Duration::ZERO,
+                    () = journal.stopping.cancelled() => {
+                        journal.let_go(&name);
+                        return;
+                    }
                 }
-                if !journal.run_open(&name.0, &name.1).await {
-                    break;
+                let again = journal.run_open(&name.0, &name.1, &retried).await;
+                if !again && !journal.is_wanted(&name, &retried) {
+                    return;
                 }
                 wait = (wait * 2).clamp(POLL_AFTER_MIN, BACKOFF_MAX);
             }
-            journal.taken_up.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         }));
     }
 
+    /// Has an open operation run now, and not when its pause is over.
+    pub(super) fn take_up_now(self: &Arc<Self>, endpoint: &str, id: &str) {
+        let name = (endpoint.to_owned(), id.to_owned());
+        let retried = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner).get(&name).map(
+            |retried| {
+                // Under the lock: who lets go of it looks at this there, too.
+                retried.wanted.notify_one();
+            },
+        );
+        if retried.is_none() {
+            self.take_up(endpoint, id, Duration::ZERO);
+        }
+    }
+
+    fn let_go(&self, name: &(String, String)) {
+        self.taken_up.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Whether somebody wants an operation run again that has just come to an end, or was set aside. If not, it is
+    /// let go.
+    fn is_wanted(&self, name: &(String, String), retried: &Retried) -> bool {
+        let mut taken_up = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = retried.wanted.notified().now_or_never().is_some();
+        if !wanted {
+            taken_up.remove(name);
+        }
+        wanted
+    }
+
+    /// What came of an open operation when the host tried it last.
+    pub(super) fn last_failure(&self, endpoint: &str, id: &str) -> Option<String> {
+        let name = (endpoint.to_owned(), id.to_owned());
+        let taken_up = self.taken_up.lock().unwrap_or_else(PoisonError::into_inner);
+        taken_up.get(&name)?.last()
+    }
+
     /// Runs an open operation once more. Answers whether that has to be done again.
-    async fn run_open(self: &Arc<Self>, endpoint: &str, id: &str) -> bool {
+    async fn run_open(self: &Arc<Self>, endpoint: &str, id: &str, retried: &Retried) -> bool {
         // Nobody closes it.
         let Ok(_place) = self.resuming.acquire().await else { return false };
-        match self.try_open(endpoint, id).await {
+        match self.try_open(endpoint, id, retried).await {
             Ok(again) => again,
             Err(error) => {
+                retried.failed(&error.message);
                 let (code, cause) = (error.code.as_str(), super::pending::cause(&error));
                 tracing::warn!(
                     endpoint,
@@ -206,7 +248,12 @@ impl Journal {
         }
     }
 
-    async fn try_open(self: &Arc<Self>, endpoint: &str, id: &str) -> Result<bool> {
+    async fn try_open(
+        self: &Arc<Self>,
+        endpoint: &str,
+        id: &str,
+        retried: &Retried,
+    ) -> Result<bool> {
         // One that is declared later takes up its operations at the next start.
         let Some(endpoint) = self.endpoints.get(endpoint) else { return Ok(false) };
         let key = open_key(endpoint.id(), id);
@@ -217,13 +264,12 @@ impl Journal {
             return Ok(false);
         }
         let hours = self.settings.pending_hours_max;
-        if now_ms().saturating_sub(open.began_ms) > hours * 3_600_000 {
+        if open.age_ms(now_ms()) > hours * 3_600_000 {
             let why = format!("it came to no end within {hours} hours");
             self.stick(endpoint.id(), id, &why).await;
             return Ok(false);
         }
-        let sealed_at = place(endpoint.id(), "open", id);
-        let body = self.sealer.open(&sealed_at, &open.body).map_err(Error::internal)?;
+        let body = self.body_of(&endpoint, id, &open)?;
         let order = Order {
             endpoint: endpoint.clone(),
             caller: open.caller,
@@ -236,7 +282,10 @@ impl Journal {
         let ran = self.run(order).await;
         let open = read::<OpenRecord>(&*self.store, &key).await?;
         match (open, ran) {
-            (Some((open, _)), Ok(_)) => Ok(open.stuck.is_none()),
+            (Some((open, _)), Ok(settled)) => {
+                retried.failed(&settled.answer.message);
+                Ok(open.stuck.is_none())
+            }
             (Some((open, _)), Err(_)) if open.stuck.is_some() => Ok(false),
             (Some(_), Err(error)) => Err(error),
             (None, _) => Ok(false),
@@ -244,9 +293,27 @@ impl Journal {
     }
 }
 
+/// An operation that is run until it has come to an end.
+#[derive(Default)]
+pub(super) struct Retried {
+    /// Somebody wants it run now.
+    wanted: Notify,
+    last: Mutex<Option<String>>,
+}
+
+impl Retried {
+    fn failed(&self, why: &str) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_owned());
+    }
+
+    fn last(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl crate::endpoints::Endpoints {
     /// The plugin that began an operation of an endpoint: it ends it, whatever the endpoint has by now.
-    async fn plugin(&self, endpoint: &Endpoint, digest: &str) -> Result<Arc<Plugin>> {
+    pub(super) async fn plugin(&self, endpoint: &Endpoint, digest: &str) -> Result<Arc<Plugin>> {
         let current = endpoint.plugin();
         if current.digest.to_string() == digest {
             return Ok(current.clone());
@@ -259,6 +326,17 @@ impl crate::endpoints::Endpoints {
 fn jittered(wait: Duration) -> Duration {
     let part = getrandom::u32().unwrap_or_default() % 400;
     wait * (800 + part) / 1000
+}
+
+/// Tells whoever runs the host that an operation waits for somebody.
+pub(super) fn tell_stuck(endpoint: &str, operation: &str, why: &str) {
+    metrics::counter!("operations_stuck_total", "endpoint" => endpoint.to_owned()).increment(1);
+    tracing::error!(
+        endpoint,
+        operation,
+        why,
+        "an operation is set aside: somebody has to look at it, with `cnsp operations show`"
+    );
 }
 
 fn stuck(id: &str, why: &str) -> Error {

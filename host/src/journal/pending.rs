@@ -1,20 +1,20 @@
 //! Work that the provider has accepted and not finished: asked for until it is, across restarts.
 
-use super::{
-    Attempted, AuditRow, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN, given_up,
-};
+mod end;
+
+use super::{Attempted, Effects, Journal, Landing, Order, POLL_AFTER_MAX, POLL_AFTER_MIN};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
 use crate::heavy;
 use crate::limits::fixed;
-use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense, shown};
+use crate::model::{Answer, Change, OperationKind, nonsense};
 use crate::plugin::{Called, OperationContext, Plugin};
 use crate::sealer::place;
 use crate::steps::now_ms;
 use crate::store::customer::ID_BYTES_MAX;
 use crate::store::json::{put, read, unchanged};
-use crate::store::operation::{HELD, PendingRecord, held_key, pending_key};
-use crate::store::{Key, Operation, Range, Space, Tx, commit_patiently};
+use crate::store::operation::{HELD, PendingRecord, pending_key};
+use crate::store::{Key, Range, Space, Tx, commit_patiently};
 use futures_util::FutureExt;
 use serde_json::json;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) struct Accepted {
 }
 
 /// What a poll has come to.
-enum Polled {
+pub(super) enum Polled {
     Settled(Answer),
     Again(Duration),
     /// A deletion has failed, and the creation that it was to cancel goes on.
@@ -78,6 +78,9 @@ impl Journal {
                     }
                     let key = pending_key(endpoint.id(), subject);
                     let record: PendingRecord = crate::store::json::parse(&key, found)?;
+                    if record.stuck.is_some() {
+                        continue;
+                    }
                     let wait = Duration::from_millis(record.due_ms.saturating_sub(now_ms()));
                     self.follow(endpoint.id(), subject, &record.operation, wait);
                     count += 1;
@@ -140,6 +143,7 @@ impl Journal {
             attempt: 1,
             began_ms: now,
             due_ms: now + after.as_millis() as u64,
+            stuck: None,
         };
         let key = pending_key(endpoint, &subject);
         if instance.is_some() {
@@ -183,7 +187,7 @@ impl Journal {
         }
     }
 
-    fn follow(
+    pub(super) fn follow(
         self: &Arc<Self>,
         endpoint: &str,
         subject: &str,
@@ -231,10 +235,28 @@ impl Journal {
         landing
     }
 
-    /// The record of an operation, while it is pending. What cancelled it may be pending in its place.
+    /// The record of an operation, while it is pending and the host asks for it. What cancelled it may be pending in
+    /// its place.
     async fn pending(&self, key: &Key, operation: &str) -> Result<Option<(PendingRecord, u64)>> {
         let found = read::<PendingRecord>(&*self.store, key).await?;
-        Ok(found.filter(|(record, _)| record.operation == operation))
+        Ok(found.filter(|(record, _)| record.operation == operation && record.stuck.is_none()))
+    }
+
+    /// Sets pending work aside that the host cannot bring to an end by itself.
+    async fn stick_pending(
+        &self,
+        endpoint: &str,
+        key: Key,
+        record: PendingRecord,
+        why: &str,
+        mut tx: Tx,
+    ) -> std::result::Result<Polled, Attempted> {
+        let operation = record.operation.clone();
+        let record = PendingRecord { stuck: Some(why.to_owned()), ..record };
+        tx.operations.push(put(key, &record)?);
+        commit_patiently(&*self.store, tx).await?;
+        super::open::tell_stuck(endpoint, &operation, why);
+        Ok(Polled::Nothing)
     }
 
     /// Calls the plugin once more, and commits what came of it.
@@ -276,6 +298,7 @@ impl Journal {
         tx: Tx,
     ) -> std::result::Result<Polled, Attempted> {
         let kind = change.kind();
+        let mut tx = tx;
         let (steps, plugin) = self.steps_of_poll(endpoint, &record).await?;
         let trail = steps.trail.clone();
         let context = OperationContext {
@@ -291,8 +314,8 @@ impl Journal {
         let mut called = called.await;
         let refused = called.as_ref().is_ok_and(|called| called.answer.is_err());
         if let Some(why) = trail.diverged(called.is_ok() && !refused) {
-            let error = nonsense(kind, &format!("it does not do what it did before: {why}"));
-            return Err(error.into());
+            let key = pending_key(endpoint.id(), subject);
+            return self.stick_pending(endpoint.id(), key, record, &why, tx).await;
         }
         if let Ok(Called { answer: Err(failure), operation: Some(operation), .. }) = &mut called
             && failure.retryable
@@ -316,7 +339,15 @@ impl Journal {
             }
             called => called.ok(),
         };
-        let concluded = self.conclude(endpoint, subject, change, &record, tx.clone(), called);
+        let before = tx.clone();
+        let outcome = called.map(|Called { answer, kv, .. }| {
+            let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
+            tx.conditions.extend(conditions);
+            // Also after a failure: the writes of a call that ends pending work say how it ended.
+            tx.operations = writes;
+            answer
+        });
+        let concluded = self.conclude(endpoint, subject, change, &record, tx, outcome);
         match concluded.await {
             // What cannot be committed now cannot be later, and what it is done to is blocked until it ends.
             Err(Attempted::Failed(error)) if too_old && is_plugins_fault(&error) => {
@@ -328,7 +359,7 @@ impl Journal {
                     cause,
                     "a poll is given up"
                 );
-                self.conclude(endpoint, subject, change, &record, tx, None).await
+                self.conclude(endpoint, subject, change, &record, before, None).await
             }
             concluded => concluded,
         }
@@ -341,161 +372,6 @@ impl Journal {
 
     fn pending_max(&self) -> Duration {
         Duration::from_secs(self.settings.pending_hours_max * 3600)
-    }
-
-    /// Commits what came of a poll. None: nothing, and it is too old.
-    async fn conclude(
-        &self,
-        endpoint: &Endpoint,
-        subject: &str,
-        change: &Change,
-        record: &PendingRecord,
-        mut tx: Tx,
-        called: Option<Called<std::result::Result<Outcome, Failure>>>,
-    ) -> std::result::Result<Polled, Attempted> {
-        let kind = change.kind();
-        let key = pending_key(endpoint.id(), subject);
-        let outcome = called.map(|Called { answer, kv, .. }| {
-            let (conditions, writes) = kv.into_effects(endpoint.id(), endpoint.partition);
-            tx.conditions.extend(conditions);
-            // Also after a failure: the writes of a call that ends pending work say how it ended.
-            tx.operations = writes;
-            answer
-        });
-        let mut effects = Effects::new(&*self.store, endpoint.id(), tx);
-        let answer = match outcome {
-            Some(Ok(Outcome::Pending { token, poll_after, .. })) if !self.is_too_old(record) => {
-                check_token(kind, &token)?;
-                let after = between(poll_after);
-                let record = PendingRecord {
-                    token,
-                    attempt: record.attempt + 1,
-                    due_ms: now_ms() + after.as_millis() as u64,
-                    ..record.clone()
-                };
-                let mut tx = effects.finish()?;
-                tx.operations.push(put(key, &record)?);
-                commit_patiently(&*self.store, tx).await?;
-                return Ok(Polled::Again(after));
-            }
-            Some(Ok(Outcome::Done(done))) => {
-                check_instance(kind, record, &done)?;
-                effects.done(change, &done).await?;
-                Answer::done(kind, &done)?
-            }
-            Some(Err(failure)) if !failure.retryable => {
-                self.pending_failed(&mut effects, change, record).await?;
-                Answer::refused(kind, &failure)?
-            }
-            _ => {
-                self.pending_failed(&mut effects, change, record).await?;
-                let text = format!(
-                    "The provider did not finish within {} hours. Look at the provider what has become of it.",
-                    self.settings.pending_hours_max
-                );
-                given_up(kind, 504, "PENDING_TOO_LONG", &text)?
-            }
-        };
-        answer.check_stored(kind)?;
-        let mut tx = effects.finish()?;
-        let held = self.held(endpoint, subject, change, &mut tx).await?;
-        tx.operations.push(match &held {
-            Some(creation) if !answer.success => put(key, creation)?,
-            _ => Operation::Delete(key),
-        });
-        if let Some(creation) = held.as_ref().filter(|_| answer.success) {
-            self.cancel(endpoint, creation, &mut tx)?;
-        }
-        self.end_pending(endpoint, record, &answer, &mut tx)?;
-        let mut audit = AuditRow::new(
-            endpoint,
-            &record.caller,
-            &record.change,
-            &record.operation,
-            record.request_id.as_deref(),
-            answer.respcode,
-        );
-        let creation = held.map(|creation| creation.operation);
-        audit.cancelled = creation.as_deref().filter(|_| answer.success);
-        tx.event = Some(serde_json::to_vec(&audit).map_err(Error::internal)?.into());
-        commit_patiently(&*self.store, tx).await?;
-        Ok(match creation {
-            Some(creation) if !answer.success => Polled::Restored(answer, creation),
-            _ => Polled::Settled(answer),
-        })
-    }
-
-    /// Takes out of the store the creation that a pending deletion was to cancel, if it was.
-    async fn held(
-        &self,
-        endpoint: &Endpoint,
-        subject: &str,
-        change: &Change,
-        tx: &mut Tx,
-    ) -> Result<Option<PendingRecord>> {
-        if change.kind() != OperationKind::DeleteResource {
-            return Ok(None);
-        }
-        let key = held_key(endpoint.id(), subject);
-        let found = read::<PendingRecord>(&*self.store, &key).await?;
-        tx.conditions.push(unchanged(key.clone(), found.as_ref().map(|(_, version)| *version)));
-        if found.is_some() {
-            tx.operations.push(Operation::Delete(key));
-        }
-        Ok(found.map(|(creation, _)| creation))
-    }
-
-    async fn pending_failed(
-        &self,
-        effects: &mut Effects<'_>,
-        change: &Change,
-        record: &PendingRecord,
-    ) -> Result<()> {
-        match &record.instance {
-            Some(instance) => effects.created(change, instance, None, "cancel").await,
-            None => Ok(()),
-        }
-    }
-
-    /// Adds to a commit what replays are to answer from now on.
-    fn end_pending(
-        &self,
-        endpoint: &Endpoint,
-        record: &PendingRecord,
-        answer: &Answer,
-        tx: &mut Tx,
-    ) -> Result<()> {
-        if let Some(request_id) = &record.request_id {
-            let (id, fingerprint) = (endpoint.id(), &record.fingerprint);
-            let remembered =
-                self.remember(id, &record.change, request_id, fingerprint, answer, false)?;
-            tx.operations.push(remembered);
-        }
-        Ok(())
-    }
-
-    /// Adds to the commit of a deletion that it has cancelled a creation.
-    pub(super) fn cancel(
-        &self,
-        endpoint: &Endpoint,
-        record: &PendingRecord,
-        tx: &mut Tx,
-    ) -> Result<()> {
-        let text =
-            "The creation was cancelled, by a deletion, before the provider had finished it.";
-        let answer = given_up(OperationKind::CreateResource, 409, "OPERATION_CANCELLED", text)?;
-        self.end_pending(endpoint, record, &answer, tx)
-    }
-}
-
-/// The customer was told an instance's id when it began, so it has to be the one that it ends with.
-fn check_instance(kind: OperationKind, record: &PendingRecord, done: &Done) -> Result<()> {
-    match (&record.instance, done) {
-        (Some(began), Done::Created(created)) if *began != created.providerinstanceid => {
-            let ended = shown(&created.providerinstanceid);
-            Err(nonsense(kind, &format!("`{ended}` was created, and pending was `{began}`")))
-        }
-        _ => Ok(()),
     }
 }
 

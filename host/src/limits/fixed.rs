@@ -154,6 +154,20 @@ pub(crate) const FAILURES_KEPT: Fixed = Fixed {
     why: "they are in memory; the log has them all",
     inside: "push older ones out",
 };
+pub(crate) const STEPS_SHOWN: Fixed = Fixed {
+    max: 200,
+    name: "steps of an operation that are shown",
+    unit: "steps",
+    why: "each is opened to be shown",
+    inside: "hide what it did after that many",
+};
+pub(crate) const DECISION_NOTE_BYTES: Fixed = Fixed {
+    max: 500,
+    name: "note of a decision about an operation",
+    unit: "bytes",
+    why: "it is kept in the audit trail",
+    inside: "have that much kept",
+};
 pub(crate) const TRAP_REASON_BYTES: Fixed = Fixed {
     max: 500,
     name: "each part of a trap's reason",
@@ -184,7 +198,7 @@ pub(crate) const GUEST_STACK_BYTES: Fixed = Fixed {
 };
 
 /// All of them, in the order of the table.
-pub(super) const ALL: [Fixed; 23] = [
+pub(super) const ALL: [Fixed; 25] = [
     HTTP_HEADERS,
     RETRY_AFTER_S,
     PAUSED_HOSTS,
@@ -204,6 +218,8 @@ pub(super) const ALL: [Fixed; 23] = [
     POLL_AFTER_S,
     OUTCOME_BYTES,
     FAILURES_KEPT,
+    STEPS_SHOWN,
+    DECISION_NOTE_BYTES,
     TRAP_REASON_BYTES,
     TRAP_NAME_BYTES,
     TRAP_BACKTRACE_BYTES,

@@ -41,7 +41,30 @@ pub(crate) struct Texts {
     pub(crate) failure: Option<&'static str>,
 }
 
+/// Those that change something.
+const CHANGES: [OperationKind; 14] = [
+    OperationKind::CreateAccount,
+    OperationKind::UpdateAccount,
+    OperationKind::DeleteAccount,
+    OperationKind::CreateUser,
+    OperationKind::UpdateUser,
+    OperationKind::DeleteUser,
+    OperationKind::AssignSeat,
+    OperationKind::RevokeSeat,
+    OperationKind::CreateResource,
+    OperationKind::UpdateResource,
+    OperationKind::SuspendResource,
+    OperationKind::ReactivateResource,
+    OperationKind::ActOnResource,
+    OperationKind::DeleteResource,
+];
+
 impl OperationKind {
+    /// The change of this name.
+    pub(crate) fn of_change(name: &str) -> Option<OperationKind> {
+        CHANGES.into_iter().find(|kind| kind.texts().name == name)
+    }
+
     pub(crate) fn texts(self) -> Texts {
         use OperationKind as K;
         let texts = |name, respcode, success, failure| Texts { name, respcode, success, failure };

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const URL_CHARS_MAX: usize = 300;
 /// A provider could not be reached, as the contract counts.
 pub(super) const NOT_REACHED: u16 = 2;
+/// The operation was given up, as the contract counts.
+pub(super) const GIVEN_UP: u16 = 9;
 
 /// One request and its answer.
 #[derive(Clone, Serialize, Deserialize)]
@@ -106,6 +108,10 @@ impl Kept {
             }
             Kept::Failed { message, .. } => message.len(),
         }
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        matches!(self, Kept::Failed { code: GIVEN_UP, .. })
     }
 
     pub(super) fn is_failure(&self) -> bool {

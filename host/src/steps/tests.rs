@@ -28,6 +28,9 @@ fn record() -> OpenRecord {
         plugin: String::new(),
         began_ms: 5,
         stuck: None,
+        since_ms: None,
+        given_up: false,
+        told: false,
     }
 }
 

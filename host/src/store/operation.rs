@@ -39,6 +39,9 @@ pub(crate) struct PendingRecord {
     /// When it began and when it is to be asked for, in milliseconds since 1970.
     pub(crate) began_ms: u64,
     pub(crate) due_ms: u64,
+    /// Why the host does not ask for it any more by itself.
+    #[serde(default)]
+    pub(crate) stuck: Option<String>,
 }
 
 /// An operation that has asked the provider for something and has no outcome yet. It is run until it has one.
@@ -57,6 +60,15 @@ pub(crate) struct OpenRecord {
     pub(crate) began_ms: u64,
     /// Why the host does not run it any more by itself.
     pub(crate) stuck: Option<String>,
+    /// From when its age counts, where somebody has set it going again.
+    #[serde(default)]
+    pub(crate) since_ms: Option<u64>,
+    /// Whether its next request that changes something fails, so that its plugin undoes what it did.
+    #[serde(default)]
+    pub(crate) given_up: bool,
+    /// Whether its caller was told that it failed: what is left of it is at the provider.
+    #[serde(default)]
+    pub(crate) told: bool,
 }
 
 /// One request of an operation to the provider, and its answer: the first part of it.
@@ -67,6 +79,13 @@ pub(crate) struct StepRecord {
     /// How many further parts there are, each of them nothing but more of `sealed`.
     pub(crate) parts: u32,
     pub(crate) sealed: String,
+}
+
+impl OpenRecord {
+    /// How long it has been open, in milliseconds, as far as it matters for its age.
+    pub(crate) fn age_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.since_ms.unwrap_or(self.began_ms))
+    }
 }
 
 pub(crate) fn open_key(endpoint: &str, operation: &str) -> Key {

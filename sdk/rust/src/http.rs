@@ -157,10 +157,17 @@ impl Response {
 }
 
 impl From<HttpError> for Failure {
-    /// A provider that cannot be reached, or that takes too long, is worth another try.
+    /// A provider that cannot be reached, that takes too long, or that has asked to be left alone for a while is worth
+    /// another try.
     fn from(error: HttpError) -> Self {
-        let respcode = if error.code == 3 { 504 } else { 502 };
+        let respcode = match error.code {
+            3 => 504,
+            8 => 503,
+            // Somebody has given the operation up.
+            9 => 409,
+            _ => 502,
+        };
         let failure = Failure::refused(respcode, error.message);
-        if matches!(error.code, 2 | 3) { failure.retryable() } else { failure }
+        if matches!(error.code, 2 | 3 | 8) { failure.retryable() } else { failure }
     }
 }

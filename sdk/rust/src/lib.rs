@@ -87,6 +87,7 @@ pub mod kv;
 pub mod log;
 pub mod operation;
 pub mod random;
+pub mod undo;
 
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

@@ -91,9 +91,9 @@ fn every_operation_is_documented() {
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(document["security"], json!([{"basic": []}]));
-    assert_eq!(document["paths"].as_object().unwrap().len(), 17);
+    assert_eq!(document["paths"].as_object().unwrap().len(), 19);
     let operations = operations(&document);
-    assert_eq!(operations.len(), 19 + 5);
+    assert_eq!(operations.len(), 19 + 8);
     let tags: Vec<&Value> =
         document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
     let mut ids = BTreeSet::new();
@@ -122,8 +122,17 @@ fn every_operation_is_documented() {
         }
     }
     let handlers = examples::all().into_iter().map(|of| of.operation.to_owned());
-    let operators =
-        ["healthz", "readyz", "metrics", "list_failures", "list_limits"].map(str::to_owned);
+    let operators = [
+        "healthz",
+        "readyz",
+        "metrics",
+        "list_failures",
+        "list_limits",
+        "list_operations",
+        "get_operation",
+        "decide_operation",
+    ];
+    let operators = operators.map(str::to_owned);
     assert_eq!(ids, handlers.chain(operators).collect());
 }
 
