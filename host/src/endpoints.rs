@@ -27,7 +27,7 @@ use futures_util::future::BoxFuture;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 /// How long a caller is told to wait when everything is taken.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -55,10 +55,16 @@ pub(crate) struct Endpoint {
     catalog_read: Mutex<Option<Instant>>,
 }
 
+/// How many open operations of an endpoint are run again at a time: a provider that has come back is not overrun, and
+/// one that hangs holds up its own.
+const RESUMING_MAX: usize = 8;
+
 /// Who is inside one endpoint. Outlives a change of the endpoint, so that its calls stay counted.
 pub(crate) struct Lane {
     permits: Arc<Semaphore>,
     permits_max: usize,
+    /// How many of its open operations are run again at a time.
+    resuming: Semaphore,
     accounts: Mutex<HashMap<String, Weak<Queue>>>,
 }
 
@@ -66,7 +72,8 @@ impl Lane {
     pub(crate) fn new(limits: &Limits) -> Lane {
         let permits_max = limits.count(Limit::Concurrency);
         let permits = Arc::new(Semaphore::new(permits_max));
-        Lane { permits, permits_max, accounts: Mutex::default() }
+        let resuming = Semaphore::new(RESUMING_MAX.min(permits_max));
+        Lane { permits, permits_max, resuming, accounts: Mutex::default() }
     }
 
     /// Waits for a place. None: there was none in time.
@@ -396,6 +403,11 @@ impl Endpoint {
             return Err(Error::new(ErrorCode::Overloaded, text).retry_after(BUSY_RETRY_AFTER));
         };
         Ok(Admitted { _endpoint: endpoint, _host: host })
+    }
+
+    /// Waits for a place among its open operations that are run again.
+    pub(crate) async fn resume(&self) -> Option<SemaphorePermit<'_>> {
+        self.lane.resuming.acquire().await.ok()
     }
 
     /// Waits for the turn of a change among the changes of the same account.

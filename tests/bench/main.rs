@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "a program that prints figures")]
 
 mod hostile;
+mod journal;
 mod load;
 mod sled_ceiling;
 
@@ -45,6 +46,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("leak") {
             leak(guest).await?;
+        }
+        if wanted("journal") {
+            journal::run().await?;
         }
         if hostile {
             hostile::run(guest, rounds, &names).await?;

@@ -105,7 +105,7 @@ impl Upstream {
 
     /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`,
     /// `/redirect-to`, `/later/CODE`, `/echo`, `/packed`, `/drip`, `/endless`, `/silent`,
-    /// `/silent-at/NUMBER`, `/gate/NUMBER`, `/cut` or `/garbage`.
+    /// `/silent-at/NUMBER`, `/silent-from/NUMBER`, `/gate/NUMBER`, `/cut` or `/garbage`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
     }
@@ -177,6 +177,16 @@ fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
                 match of_path == number {
                     true => drop(stream.read(&mut [0])?),
                     false => answer(stream, 201, "", of_path.to_string().as_bytes())?,
+                }
+            }
+            // As that, and is not heard of by anybody after it.
+            "silent-from" => {
+                let before = seen.requests.lock().unwrap_or_else(PoisonError::into_inner);
+                let of_path = before.iter().filter(|one| one.path == path).count();
+                drop(before);
+                match of_path >= number {
+                    true => drop(stream.read(&mut [0])?),
+                    false => answer(stream, 201, "", b"")?,
                 }
             }
             // Has so many made, and then no more until the gates are opened. What is deleted is deleted.

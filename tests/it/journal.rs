@@ -100,6 +100,37 @@ fn each_step_reaches_the_provider_once_wherever_the_host_was_killed() {
 }
 
 #[test]
+fn an_endpoint_whose_provider_hangs_keeps_no_other_from_going_on() {
+    // More than are run again at a time.
+    const HANGING: usize = 130;
+    let upstream = Upstream::start();
+    let more = format!("grants = [{}]", upstream.grant());
+    let options = ["calls.endpoint_concurrency_max", "egress.concurrency_max"];
+    let options = options.iter().fold(Options::default(), |options, name| options.set(name, 256));
+    let mut host = start(options, &more);
+    host.apply_right(SetupFolder::default().fixture("hangs", "caller", &more).path());
+    let order = |endpoint: &str, path: String| {
+        let client = host.marketplace().at(endpoint).with("idempotency-key", &path);
+        (client, creation(&upstream.url(&path), 1).to_string().into_bytes())
+    };
+    let hanging = (0..HANGING).map(|number| order("hangs", format!("/silent-from/2/{number}")));
+    let orders: Vec<_> = hanging.chain([order("caller", "/silent-at/1".to_owned())]).collect();
+    std::thread::scope(|scope| {
+        for (client, body) in orders {
+            scope.spawn(move || client.try_send(Method::POST, "/account", Some(body)).unwrap_err());
+        }
+        eventually("every request that hangs", SOON, || {
+            (upstream.requests().len() == 2 * HANGING + 1).then_some(())
+        });
+        host.kill9();
+    });
+    host.resume();
+    eventually("the other one's operation", Duration::from_secs(10), || {
+        (count(&upstream, "/silent-at/1") == 2).then_some(())
+    });
+}
+
+#[test]
 fn what_was_begun_is_ended_by_the_plugin_that_began_it() {
     let upstream = Upstream::start();
     let mut host = start(Options::default(), &format!("grants = [{}]", upstream.grant()));

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// How many are taken up at a time. Each then waits for its turn at its endpoint, too.
-pub(super) const RESUMING_MAX: usize = 64;
+/// How many are run again at a time, of all endpoints: more of them than any few that hang have.
+pub(super) const RESUMING_MAX: usize = 128;
 
 impl Journal {
     /// The steps of a call that is about to run, and the plugin that runs it.
@@ -229,9 +229,12 @@ impl Journal {
 
     /// Runs an open operation once more. Answers whether that has to be done again.
     async fn run_open(self: &Arc<Self>, endpoint: &str, id: &str, retried: &Retried) -> bool {
-        // Nobody closes it.
-        let Ok(_place) = self.resuming.acquire().await else { return false };
-        match self.try_open(endpoint, id, retried).await {
+        // One that is declared later takes up its operations at the next start.
+        let Some(of) = self.endpoints.get(endpoint) else { return false };
+        // Nobody closes them. Who hangs keeps its own waiting, and then the others.
+        let Some(_place) = of.resume().await else { return false };
+        let Ok(_place_of_all) = self.resuming.acquire().await else { return false };
+        match self.try_open(&of, id, retried).await {
             Ok(again) => again,
             Err(error) => {
                 retried.failed(&error.message);
@@ -250,12 +253,10 @@ impl Journal {
 
     async fn try_open(
         self: &Arc<Self>,
-        endpoint: &str,
+        endpoint: &Arc<Endpoint>,
         id: &str,
         retried: &Retried,
     ) -> Result<bool> {
-        // One that is declared later takes up its operations at the next start.
-        let Some(endpoint) = self.endpoints.get(endpoint) else { return Ok(false) };
         let key = open_key(endpoint.id(), id);
         let Some((open, _)) = read::<OpenRecord>(&*self.store, &key).await? else {
             return Ok(false);
@@ -269,7 +270,7 @@ impl Journal {
             self.stick(endpoint.id(), id, &why).await;
             return Ok(false);
         }
-        let body = self.body_of(&endpoint, id, &open)?;
+        let body = self.body_of(endpoint, id, &open)?;
         let order = Order {
             endpoint: endpoint.clone(),
             caller: open.caller,
