@@ -79,8 +79,8 @@ impl Journal {
             limit: AT_A_TIME,
         };
         let mut pruned = 0;
-        // The parts of a row go with its first.
-        let mut going: Option<Bytes> = None;
+        // The parts of a row go with its first; which row that was, and whether it goes.
+        let mut last: Option<(Bytes, bool)> = None;
         loop {
             let page = self.store.scan(&range).await?;
             let mut tx = Tx::new(endpoint.partition);
@@ -88,13 +88,17 @@ impl Journal {
                 let key =
                     Key { space: Space::Step, partition: endpoint.partition, body: body.clone() };
                 let Some((row, operation, first)) = step_of(&range.prefix, body) else { continue };
-                if first {
-                    let step: StepRecord = parse(&key, found)?;
+                if last.as_ref().is_none_or(|(of, _)| *of != row) {
                     let open = open_key(endpoint.id(), operation);
-                    let old = step.at_ms < oldest && self.store.get(&open).await?.is_none();
-                    going = old.then_some(row.clone());
+                    let ended = self.store.get(&open).await?.is_none();
+                    // A first one that is not there was taken back, or is written last by an operation that is open.
+                    let old = match first {
+                        true => parse::<StepRecord>(&key, found)?.at_ms < oldest,
+                        false => true,
+                    };
+                    last = Some((row, ended && old));
                 }
-                if going.as_ref() == Some(&row) {
+                if last.as_ref().is_some_and(|(_, goes)| *goes) {
                     tx.operations.push(Operation::Delete(key));
                 }
             }

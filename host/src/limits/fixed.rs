@@ -132,7 +132,7 @@ pub(crate) const PENDING_TOKEN_BYTES: Fixed = Fixed {
 };
 pub(crate) const POLL_AFTER_S: Fixed = Fixed {
     max: 3600,
-    name: "wait that a `pending` can ask for",
+    name: "wait that a `pending` or a retryable failure can ask for",
     unit: "s",
     why: "whoever asks for a year is never asked again; the least is 100 ms",
     inside: "be asked every 100 ms per operation under way, within its concurrency",

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// 20 KiB of body and room for the rest.
 const STORED_BYTES_MAX: usize = fixed::OUTCOME_BYTES.max;
 
+/// What is told to wait at most, whatever a plugin says.
+const RETRY_AFTER_MS_MAX: u64 = fixed::POLL_AFTER_S.max as u64 * 1000;
+
 /// The parts of CNSP's envelope. It may hold a password: it is not for logs.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Answer {
@@ -67,7 +70,7 @@ impl Answer {
             body: strict(kind, &body)?,
             retry_after_ms: failure
                 .retryable
-                .then(|| failure.retry_after_ms.unwrap_or(1000).into()),
+                .then(|| u64::from(failure.retry_after_ms.unwrap_or(1000)).min(RETRY_AFTER_MS_MAX)),
         })
     }
 
@@ -133,6 +136,21 @@ mod tests {
         assert!(done(serde_json::json!({"respcode": 999})).is_err());
         assert!(done(serde_json::json!({"respcode": null})).is_err());
         assert!(done(serde_json::json!({"a": {"respcode": 1}, "b": "\"respcode\":1"})).is_ok());
+    }
+
+    #[test]
+    fn nobody_is_told_to_wait_for_weeks() {
+        let failure = Failure {
+            respcode: 503,
+            message: None,
+            errormessage: "Later.".to_owned(),
+            errorcode: None,
+            retryable: true,
+            retry_after_ms: Some(u32::MAX),
+            other: Vec::new(),
+        };
+        let refused = Answer::refused(OperationKind::CreateAccount, &failure).unwrap();
+        assert_eq!(refused.retry_after_ms, Some(3_600_000));
     }
 
     #[test]

@@ -101,8 +101,14 @@ pub(crate) fn decimal(text: &str) -> Result<Decimal, String> {
     if text.len() > DECIMAL_BYTES_MAX {
         return Err(format!("a decimal has at most {DECIMAL_BYTES_MAX} characters"));
     }
-    Decimal::from_str_exact(text)
-        .map_err(|e| format!("`{}` is not a decimal: {e}", text.escape_debug()))
+    let wrong = |why: &str| format!("`{}` is not a decimal: {why}", text.escape_debug());
+    // The parser takes `1_000` and `.5`, too, which are none elsewhere.
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = [whole.strip_prefix('-').unwrap_or(whole), part];
+    if !digits.iter().all(|some| !some.is_empty() && some.bytes().all(|b| b.is_ascii_digit())) {
+        return Err(wrong("it is spelled -?[0-9]+(.[0-9]+)?"));
+    }
+    Decimal::from_str_exact(text).map_err(|error| wrong(&error.to_string()))
 }
 
 /// `#[serde(serialize_with)]` of a decimal that CNSP shows as a number.
@@ -228,6 +234,9 @@ pub(crate) mod tests {
     #[test]
     fn padding_is_refused() {
         assert!(decimal("-12.50").is_ok() && decimal(&"0".repeat(65)).is_err());
+        for wrong in ["", "-", ".5", "5.", "+1", "1_000", "1e3", "--1", "1.2.3", " 1", "１"] {
+            assert!(decimal(wrong).is_err(), "{wrong}");
+        }
         let padded = |spaces: usize| raw::<serde_json::Error>(&(" ".repeat(spaces) + "1")).is_ok();
         assert!(padded(64) && !padded(65));
     }
