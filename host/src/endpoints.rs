@@ -2,9 +2,11 @@
 
 mod breaker;
 mod failures;
+mod pages;
 mod probe;
 
 pub(crate) use self::failures::FailedCalls;
+pub(crate) use self::pages::Begun;
 
 use self::breaker::{Breaker, Pass};
 use self::failures::{FailedCall, Failures};

@@ -2,8 +2,8 @@
 
 use super::call::{Call, Stop};
 use super::openapi::{params, schemas};
-use super::read::{Begun, PAGES_BYTES_MAX, ask, in_time, json_bytes};
-use crate::endpoints::Endpoint;
+use super::read::{PAGES_BYTES_MAX, ask, in_time, json_bytes};
+use crate::endpoints::{Begun, Endpoint};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::fixed;
 use crate::model::{

@@ -2,10 +2,10 @@
 
 use super::call::{Call, Stop};
 use super::envelope;
-use crate::endpoints::Endpoint;
+use crate::endpoints::{Begun, Endpoint};
 use crate::error::{Error, ErrorCode, Result};
 use crate::limits::fixed;
-use crate::model::{Answer, Failure, OperationKind, Page, nonsense, shown};
+use crate::model::{Answer, Failure, OperationKind, Page, nonsense};
 use crate::plugin::{CallState, bindings::Exports};
 use crate::store::customer::{IdRecord, id_key};
 use crate::store::json::read;
@@ -13,11 +13,9 @@ use futures_util::future::{BoxFuture, join_all};
 use http::{HeaderValue, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-const NEXT_BYTES_MAX: usize = fixed::NEXT_BYTES.max;
 const LIST_COUNT_MAX: usize = fixed::LIST_ITEMS.max;
 pub(super) const PAGES_BYTES_MAX: usize = fixed::PAGES_BYTES.max;
 /// The most that `?limit=` may ask for.
@@ -68,37 +66,6 @@ pub(super) fn in_time(endpoint: &Endpoint, began: Instant) -> Result<()> {
         "The provider's adapter at endpoint `{id}` did not end its list within {limit:?}. Ask the endpoint for one page at a time, with `?limit=`."
     );
     Err(Error::new(ErrorCode::PluginTimeout, text))
-}
-
-/// Where the pages of one list begin, as hashes: there may be many.
-pub(super) struct Begun {
-    kind: OperationKind,
-    seen: HashSet<blake3::Hash>,
-}
-
-impl Begun {
-    /// With the page that is asked for first.
-    pub(super) fn new(kind: OperationKind, page: &Page) -> Begun {
-        let first = page.after.iter().map(|after| blake3::hash(after.as_bytes()));
-        Begun { kind, seen: first.collect() }
-    }
-
-    /// Takes where the next page begins, which goes into a header of the answer, and back into the path of a
-    /// request. A list that goes back to a page before would never end.
-    pub(super) fn next(&mut self, next: Option<&str>) -> Result<()> {
-        let Some(next) = next else { return Ok(()) };
-        if next.len() > NEXT_BYTES_MAX {
-            let text = format!("a `next` has at most {NEXT_BYTES_MAX} bytes, not {}", next.len());
-            return Err(nonsense(self.kind, &text));
-        }
-        match self.seen.insert(blake3::hash(next.as_bytes())) {
-            true => Ok(()),
-            false => {
-                let text = format!("the pages go in a circle, by way of `{}`", shown(next));
-                Err(nonsense(self.kind, &text))
-            }
-        }
-    }
 }
 
 /// Calls the plugin for a list, page by page: for one page when `page` has a limit, else for all. All pages
@@ -333,18 +300,6 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pages_that_go_in_a_circle_are_found_wherever_they_began() {
-        let all = |after: Option<&str>, nexts: &[Option<&str>]| {
-            let page = Page { limit: None, after: after.map(str::to_owned) };
-            let mut begun = Begun::new(OperationKind::ListAccounts, &page);
-            nexts.iter().try_for_each(|next| begun.next(*next)).is_ok()
-        };
-        assert!(all(None, &[Some("a"), Some("b"), None]) && all(Some("a"), &[Some("b"), None]));
-        assert!(!all(None, &[Some("a"), Some("b"), Some("a")]));
-        assert!(!all(Some("a"), &[Some("a")]) && !all(Some("a"), &[Some("b"), Some("a")]));
-    }
 
     #[test]
     fn what_would_fail_the_list_that_it_stands_in_is_refused() {
