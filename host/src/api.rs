@@ -10,6 +10,7 @@ mod call;
 mod catalog;
 mod change;
 mod discovery;
+mod drift;
 mod envelope;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -69,6 +70,7 @@ fn documented() -> OpenApiRouter<Arc<App>> {
         .nest("/apiv1", cnsp())
         .merge(operator::router())
         .merge(operations::router())
+        .merge(drift::router())
 }
 
 /// Every route of the host, and those that `beside` adds.

@@ -3,6 +3,7 @@
 use crate::blobs::Blobs;
 use crate::callers::Callers;
 use crate::config::Config;
+use crate::drift::Drift;
 use crate::egress::Egress;
 use crate::endpoints::Endpoints;
 use crate::journal::Journal;
@@ -26,6 +27,7 @@ pub(crate) struct App {
     pub(crate) endpoints: Arc<Endpoints>,
     pub(crate) callers: Callers,
     pub(crate) journal: Arc<Journal>,
+    pub(crate) drift: Arc<Drift>,
     pub(crate) metrics: PrometheusHandle,
     /// Set once, when the host has begun to stop.
     pub(crate) stopping: AtomicBool,
@@ -41,11 +43,13 @@ impl App {
     ) -> anyhow::Result<Arc<App>> {
         let vault = Arc::new(Vault::new(&config.secrets, blobs.clone()));
         let sealer = Sealer::new(blobs.state_key());
+        let of_drift = Sealer::new(blobs.state_key());
         let plugins = Arc::new(Plugins::start(&config.calls, &config.compile, blobs)?);
         let shared: Arc<dyn Store> = store.clone();
         let egress = Egress::start(&config.egress)?;
         selftest::run(&plugins, &egress, shared.clone()).await?;
         let endpoints = Arc::new(Endpoints::new(plugins.clone(), shared.clone(), egress, &config));
+        let drift = Drift::new(shared.clone(), endpoints.clone(), of_drift, config.drift.clone());
         let journal = Journal::new(shared, endpoints.clone(), sealer, config.operations.clone());
         let callers = Callers::new(&config.auth)?;
         let app = Arc::new(App {
@@ -56,6 +60,7 @@ impl App {
             endpoints,
             callers,
             journal,
+            drift,
             metrics,
             stopping: AtomicBool::new(false),
         });
@@ -69,7 +74,11 @@ impl App {
             anyhow::anyhow!("{}", error.message)
                 .context("what was begun and not ended cannot be taken up again")
         })?;
+        app.drift.resume().await.map_err(|error| {
+            anyhow::anyhow!("{}", error.message).context("the drift reports cannot be read")
+        })?;
         app.journal.keep_pruned();
+        app.drift.keep_checking();
         let endpoints = app.endpoints.all().len();
         tracing::info!(endpoints, pending, open, "ready");
         Ok(app)
@@ -83,6 +92,8 @@ impl App {
         let (endpoints, vault) = (self.endpoints.clone(), self.vault.clone());
         // It loads plugins and reads keys, which takes a while.
         let replaced = tokio::task::spawn_blocking(move || endpoints.replace(vault.open(records)?));
-        replaced.await?.context("an endpoint cannot be taken over")
+        replaced.await?.context("an endpoint cannot be taken over")?;
+        self.drift.endpoints_have_changed();
+        Ok(())
     }
 }

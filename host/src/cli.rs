@@ -3,6 +3,7 @@
 mod apply;
 mod compile_worker;
 mod demo;
+mod drift;
 mod endpoint;
 mod local;
 mod operations;
@@ -70,10 +71,11 @@ enum Command {
     CompileWorker(compile_worker::CompileWorker),
 }
 
-/// Look at the endpoints of a running host.
+/// Look at the endpoints of a running host, and at how they differ from their providers.
 #[derive(Subcommand)]
 #[command(arg_required_else_help = true)]
 enum Endpoint {
+    Drift(drift::Drift),
     Failures(endpoint::Failures),
     Limits(endpoint::Limits),
 }
@@ -203,6 +205,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => serve.run(),
         Command::Apply(apply) => apply.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Endpoint(Endpoint::Drift(drift)) => drift.run(),
         Command::Endpoint(Endpoint::Failures(failures)) => failures.run(),
         Command::Endpoint(Endpoint::Limits(limits)) => limits.run(),
         Command::Operations(operations) => operations.run(),

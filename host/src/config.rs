@@ -18,6 +18,9 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use tracing_subscriber::EnvFilter;
 
+/// The longest time between two drift checks of an endpoint: more is surely a slip of the unit.
+pub(crate) const DRIFT_CHECK_S_MAX: u64 = 30 * 86_400;
+
 /// The defaults, which are also the documentation of every key.
 pub(crate) const DEFAULT: &str = include_str!("../config.default.toml");
 
@@ -34,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) calls: Calls,
     pub(crate) egress: Egress,
     pub(crate) breaker: Breaker,
+    pub(crate) drift: Drift,
     pub(crate) compile: Compile,
     pub(crate) operations: Operations,
     pub(crate) store: Store,
@@ -153,6 +157,14 @@ pub(crate) struct Breaker {
     pub(crate) failure_count: u32,
     pub(crate) pause_ms: u64,
     pub(crate) pause_ms_max: u64,
+}
+
+/// How often an endpoint's resources are compared with its provider's, and how slowly.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Drift {
+    pub(crate) check_s: u64,
+    pub(crate) pause_ms: u64,
 }
 
 /// What compiling one component may take.
@@ -300,6 +312,8 @@ impl Config {
             ("breaker.failure_count", self.breaker.failure_count.into(), 1, u32::MAX.into()),
             ("breaker.pause_ms", self.breaker.pause_ms, 100, HOUR_MS),
             ("breaker.pause_ms_max", self.breaker.pause_ms_max, self.breaker.pause_ms, HOUR_MS),
+            ("drift.check_s", self.drift.check_s, 0, DRIFT_CHECK_S_MAX),
+            ("drift.pause_ms", self.drift.pause_ms, 0, 60_000),
             ("compile.concurrency_max", compile.concurrency_max as u64, 1, 64),
             ("compile.timeout_ms", compile.timeout_ms, 100, HOUR_MS),
             ("compile.cpu_s", compile.cpu_s, 1, 3600),

@@ -3,14 +3,17 @@
 //! It takes `POST /apply?dry_run=true|false` with `{"directory": "/absolute"}`. Only a path travels: the host
 //! reads the folder itself, with its own environment and its own rights. And it takes
 //! `GET /failures?endpoint=ID` and `GET /limits?endpoint=ID`, which are for whoever runs the host and has no
-//! caller's password at hand; `POST /secrets/rotate`, and `GET /secrets?endpoint=ID`, which answers no secret; and
-//! `GET /operations?endpoint=ID`, `GET /operations/ID?endpoint=ID` and `POST` to that, with a decision.
+//! caller's password at hand; `POST /secrets/rotate`, and `GET /secrets?endpoint=ID`, which answers no secret;
+//! `GET /operations?endpoint=ID`, `GET /operations/ID?endpoint=ID` and `POST` to that, with a decision; and what is done
+//! with drift checks, as `POST /drift` with a command.
 
 mod client;
+mod drift;
 mod operations;
 mod secrets;
 
-pub(crate) use self::client::{apply, look, operation, operations, rotate, secrets};
+pub(crate) use self::client::{apply, drift, look, operation, operations, rotate, secrets};
+pub(crate) use self::drift::DriftCommand;
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::secrets::{Listed, Rotated};
@@ -113,7 +116,8 @@ pub(crate) fn serve(app: Arc<App>, blobs: Arc<Blobs>) -> anyhow::Result<Served> 
         View::Failures => serde_json::to_value(endpoints.get(id)?.failed_calls()).ok(),
         View::Limits => serde_json::to_value(endpoints.get(id)?.limits()).ok(),
     });
-    let beside = self::operations::router(app.clone());
+    let beside = self::operations::router(app.clone())
+        .merge(self::drift::router(app.endpoints.clone(), app.drift.clone()));
     let on_applied: OnApplied = Arc::new(move || {
         let app = app.clone();
         Box::pin(async move { app.reload().await })

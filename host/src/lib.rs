@@ -16,6 +16,7 @@ pub(crate) mod cipher;
 pub mod cli;
 pub(crate) mod config;
 pub(crate) mod control;
+pub(crate) mod drift;
 pub(crate) mod egress;
 pub(crate) mod endpoints;
 pub(crate) mod error;

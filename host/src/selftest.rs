@@ -111,6 +111,7 @@ impl<'a> Bench<'a> {
             ca_pem: None,
             certificate_sha256: Default::default(),
             limits: OwnLimits::default(),
+            drift_check_s: None,
         };
         let outbound = egress.outbound(&record, Secrets::default(), &PLENTY)?;
         Ok(Bench { trial, store, provider, port, outbound, narrow })

@@ -118,7 +118,8 @@ pub(crate) async fn run_until(
         // Without its store nothing that is running can be kept: the sooner the next process starts, the better.
         Err(_) => Duration::ZERO,
     };
-    if tokio::time::timeout(wait, app.journal.stop()).await.is_err() {
+    let stopped = async { tokio::join!(app.drift.stop(), app.journal.stop()) };
+    if tokio::time::timeout(wait, stopped).await.is_err() {
         tracing::warn!(?wait, "some operations did not finish in time");
     }
     tokio::task::spawn_blocking(move || store.close()).await?;

@@ -6,6 +6,7 @@
 //! written, so that "unchanged since I read it" can be a condition.
 
 pub(crate) mod customer;
+pub(crate) mod drift;
 pub(crate) mod json;
 pub(crate) mod operation;
 pub(crate) mod setup;
@@ -74,6 +75,8 @@ pub enum Space {
     Open = 15,
     /// What they have asked for and what came back, in order.
     Step = 16,
+    /// The last drift report of each endpoint, in parts, and the differences that are ignored.
+    Drift = 17,
 }
 
 /// One of 1,024 shares of the keys. Everything of one endpoint lies in one, and a [`Tx`] touches one.

@@ -76,6 +76,17 @@ pub enum Fault {
     BadGateway,
 }
 
+/// How its lists of resources lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// The page after is always the same one.
+    Circle,
+    /// Pages with nothing, and always another one.
+    Nothing,
+    /// Always another page of resources that nobody has heard of.
+    Endless,
+}
+
 /// What it knows. Ids are `pa-1`, `pu-1`, `i-1` and so on.
 #[derive(Default)]
 pub struct State {
@@ -87,6 +98,8 @@ pub struct State {
     pub resources: Vec<Value>,
     /// Instance and user.
     pub seats: Vec<(String, String)>,
+    /// None: they do not.
+    pub lie: Option<Lie>,
     /// Every request that came with the right credentials.
     pub requests: Vec<Received>,
     /// How often the credentials were wrong.
@@ -165,6 +178,11 @@ impl State {
     fn mint(&mut self, kind: &str) -> String {
         self.minted += 1;
         format!("{kind}-{}", self.minted)
+    }
+
+    /// Lets nothing go wrong that has not yet.
+    pub fn forget_faults(&mut self) {
+        self.faults.clear();
     }
 
     /// The fault of this call, whose turn it is.

@@ -32,13 +32,18 @@ pub(crate) const OPEN_ROUTES: [(&str, &str); 3] =
     [("get", "/healthz"), ("get", "/readyz"), ("get", "/openapi.json")];
 
 /// Routes that are not CNSP's and need a caller.
-pub(crate) const OTHER_ROUTES: [(&str, &str); 6] = [
+pub(crate) const OTHER_ROUTES: [(&str, &str); 11] = [
     ("get", "/metrics"),
     ("get", "/endpoints/{endpoint}/failures"),
     ("get", "/endpoints/{endpoint}/limits"),
     ("get", "/endpoints/{endpoint}/operations"),
     ("get", "/endpoints/{endpoint}/operations/{id}"),
     ("post", "/endpoints/{endpoint}/operations/{id}"),
+    ("get", "/endpoints/{endpoint}/drift"),
+    ("post", "/endpoints/{endpoint}/drift/check"),
+    ("post", "/endpoints/{endpoint}/drift/adopt"),
+    ("post", "/endpoints/{endpoint}/drift/ignore"),
+    ("delete", "/endpoints/{endpoint}/drift/ignore"),
 ];
 
 fn call(client: &Client, method: &str, path: &str) -> Answer {

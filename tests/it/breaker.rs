@@ -36,7 +36,7 @@ pub(crate) fn sulk(client: &Client, key: &str, time_ms: u64) -> Answer {
 }
 
 /// A metric's value.
-fn metric(host: &Host, name: &str, labels: &[&str]) -> f64 {
+pub(crate) fn metric(host: &Host, name: &str, labels: &[&str]) -> f64 {
     let metrics = host.operator().below("").get("/metrics").text;
     let lines = metrics.lines().filter(|line| line.split('{').next() == Some(name));
     let mut lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));

@@ -12,7 +12,7 @@ use cnsp_tests::host::{Host, Options};
 use cnsp_tests::setup::SetupFolder;
 
 /// What its vendor sets for an endpoint, beside `url`.
-type Config<'a> = [(&'a str, &'a str)];
+pub(crate) type Config<'a> = [(&'a str, &'a str)];
 
 /// A host with an endpoint for a remote like this.
 fn start(switches: Switches, config: &Config<'_>) -> (Host, Client, Remote) {
@@ -22,7 +22,10 @@ fn start(switches: Switches, config: &Config<'_>) -> (Host, Client, Remote) {
 }
 
 /// A host with an endpoint for each of several remotes: `remote-1` and so on.
-fn start_all(options: Options, kinds: &[(Switches, &Config<'_>)]) -> (Host, Vec<(Client, Remote)>) {
+pub(crate) fn start_all(
+    options: Options,
+    kinds: &[(Switches, &Config<'_>)],
+) -> (Host, Vec<(Client, Remote)>) {
     let host = options.start();
     let mut set_up = SetupFolder::default();
     let mut remotes = Vec::new();

@@ -20,6 +20,7 @@ mod billingstack;
 mod breaker;
 mod cnsp_remote;
 mod coverage;
+mod drift;
 mod egress;
 mod egress_addresses;
 mod egress_tls;

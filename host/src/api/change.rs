@@ -214,7 +214,7 @@ impl Call {
     }
 
     /// Changes need space on the disk; reads do not.
-    fn check_space(&self) -> Result<()> {
+    pub(super) fn check_space(&self) -> Result<()> {
         let least = self.app.config.store.free_ratio_min;
         match self.app.store.free_ratio() {
             Ok(free) if free < least => {

@@ -43,6 +43,13 @@ pub(crate) struct HttpUse {
     bytes: usize,
 }
 
+impl HttpUse {
+    /// How many requests the guest has asked for.
+    pub(crate) fn requests(&self) -> usize {
+        self.requests
+    }
+}
+
 /// What one response's body may have, and why no more.
 struct Room {
     bytes: usize,

@@ -175,6 +175,7 @@ fn declare(credentials: &Credentials, plugin: &Path) -> anyhow::Result<Declarati
         ca_pem: None,
         certificate_sha256: Default::default(),
         limits: OwnLimits::default(),
+        drift_check_s: None,
     };
     let plugin = std::path::absolute(plugin).context("the plugin's path cannot be used")?;
     let endpoint = DeclaredEndpoint { record, plugin, secrets: Default::default() };

@@ -1,7 +1,7 @@
 //! The other end of the control socket, for `cnsp apply`, `cnsp endpoint`, `cnsp operations` and `cnsp secret`.
 
 use super::operations::ListQuery;
-use super::{Address, Answer, ApplyRequest, View};
+use super::{Address, Answer, ApplyRequest, DriftCommand, View};
 use crate::journal::Decision;
 use crate::secrets::{Listed, Rotated};
 use crate::setup::{ApplyError, Report};
@@ -59,6 +59,18 @@ pub(crate) async fn look(data: &Path, view: View, endpoint: &str) -> anyhow::Res
     };
     let request = Request::get(format!("{path}?endpoint={}", in_address(endpoint)?));
     match ask(stream, request, Bytes::new()).await? {
+        Answer::Endpoint(seen) => Ok(Some(seen)),
+        Answer::Error(text) => Err(anyhow!(text)),
+        _ => Err(anyhow!(OTHER_VERSION)),
+    }
+}
+
+/// Has the host do something with the drift checks of an endpoint, and answers as the API does. None: no host runs on
+/// this data folder.
+pub(crate) async fn drift(data: &Path, command: &DriftCommand) -> anyhow::Result<Option<Value>> {
+    let Some(stream) = connect(data).await? else { return Ok(None) };
+    let body = serde_json::to_vec(command)?;
+    match ask(stream, Request::post("/drift"), body.into()).await? {
         Answer::Endpoint(seen) => Ok(Some(seen)),
         Answer::Error(text) => Err(anyhow!(text)),
         _ => Err(anyhow!(OTHER_VERSION)),

@@ -197,8 +197,81 @@ pub(crate) const GUEST_STACK_BYTES: Fixed = Fixed {
     inside: "nest some thousand calls",
 };
 
+// Of what a drift check takes from a provider's list, and keeps of it.
+
+pub(crate) const DRIFT_RESOURCES: Fixed = Fixed {
+    max: 100_000,
+    name: "resources, and accounts, of one drift check, on each side",
+    unit: "resources",
+    why: "both sides are held until they are compared; a list over it is refused and not cut, since the rest would look missing",
+    inside: "have that many held while its endpoint is checked",
+};
+pub(crate) const DRIFT_LIST_BYTES: Fixed = Fixed {
+    max: 64 << 20,
+    name: "resources of one drift check together, on each side",
+    unit: "bytes",
+    why: "the same",
+    inside: "have that much held while its endpoint is checked; four endpoints are at a time",
+};
+pub(crate) const DRIFT_PAGES: Fixed = Fixed {
+    max: 200_000,
+    name: "calls of one drift check",
+    unit: "calls",
+    why: "a guest could answer `next` for ever; there is at least one call for each account, with a pause after each",
+    inside: "be called that often, one after the other, within its own limits",
+};
+pub(crate) const DRIFT_EMPTY_PAGES: Fixed = Fixed {
+    max: 10,
+    name: "empty pages in a row, with a `next`, in a drift check",
+    unit: "pages",
+    why: "a provider that filters its pages has some; more of them are a list that does not end",
+    inside: "nothing: the check fails",
+};
+pub(crate) const DRIFT_DIFFERENCES: Fixed = Fixed {
+    max: 500,
+    name: "differences in a drift report",
+    unit: "differences",
+    why: "a report is read by people and replaced in one commit; the rest are counted",
+    inside: "push others out of the report of its own endpoint",
+};
+pub(crate) const DRIFT_REPORT_BYTES: Fixed = Fixed {
+    max: 640 << 10,
+    name: "differences in a drift report together",
+    unit: "bytes",
+    why: "the same",
+    inside: "keep that much, once",
+};
+pub(crate) const DRIFT_SKIPPED: Fixed = Fixed {
+    max: 20,
+    name: "resources that a drift report names as not compared",
+    unit: "resources",
+    why: "they are part of one record; the rest are counted",
+    inside: "push others out of the report of its own endpoint",
+};
+pub(crate) const DRIFT_IGNORED: Fixed = Fixed {
+    max: 400,
+    name: "differences of an endpoint that are ignored",
+    unit: "differences",
+    why: "they are one record; who ignores more should adopt",
+    inside: "nothing: the operator ignores them",
+};
+pub(crate) const DRIFT_ADOPTED: Fixed = Fixed {
+    max: 100,
+    name: "resources that are adopted by one request",
+    unit: "resources",
+    why: "each is asked for again, one after the other",
+    inside: "keep the operator waiting for that many calls",
+};
+pub(crate) const DRIFT_SEATS_ADOPTED: Fixed = Fixed {
+    max: 200,
+    name: "seats of a resource that is adopted, on each side",
+    unit: "seats",
+    why: "a commit takes 512 records",
+    inside: "nothing: they are not adopted",
+};
+
 /// All of them, in the order of the table.
-pub(super) const ALL: [Fixed; 25] = [
+pub(super) const ALL: [Fixed; 35] = [
     HTTP_HEADERS,
     RETRY_AFTER_S,
     PAUSED_HOSTS,
@@ -224,6 +297,16 @@ pub(super) const ALL: [Fixed; 25] = [
     TRAP_NAME_BYTES,
     TRAP_BACKTRACE_BYTES,
     GUEST_STACK_BYTES,
+    DRIFT_RESOURCES,
+    DRIFT_LIST_BYTES,
+    DRIFT_PAGES,
+    DRIFT_EMPTY_PAGES,
+    DRIFT_DIFFERENCES,
+    DRIFT_REPORT_BYTES,
+    DRIFT_SKIPPED,
+    DRIFT_IGNORED,
+    DRIFT_ADOPTED,
+    DRIFT_SEATS_ADOPTED,
 ];
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::fmt::Write;
 /// stands beside its default, in `config.default.toml`.
 struct OfHost(&'static str, &'static str);
 
-const OF_HOST: [OfHost; 34] = [
+const OF_HOST: [OfHost; 36] = [
     OfHost("calls.concurrency_max", "fill the host together with all other endpoints; 503 then"),
     OfHost("calls.wait_ms_max", "wait that long for a place"),
     OfHost("calls.component_bytes_max", "have that much read, hashed and looked at per upload"),
@@ -18,6 +18,8 @@ const OF_HOST: [OfHost; 34] = [
     OfHost("breaker.failure_count", "fail that often in a row before it is left alone"),
     OfHost("breaker.pause_ms", "be tried again that soon"),
     OfHost("breaker.pause_ms_max", "be tried again that often at least"),
+    OfHost("drift.check_s", "be asked for its lists that often by itself"),
+    OfHost("drift.pause_ms", "be asked for the next page that soon"),
     OfHost("compile.concurrency_max", "keep others' uploads waiting, not their calls"),
     OfHost("compile.timeout_ms", "keep the compiler for that long per upload"),
     OfHost("compile.cpu_s", "use that much processor time per upload"),

@@ -87,6 +87,7 @@ fn endpoint_put(secret_references: BTreeMap<String, SecretSource>) -> Operation 
         ca_pem: None,
         certificate_sha256: Default::default(),
         limits: OwnLimits::default(),
+        drift_check_s: None,
     };
     crate::store::json::put(endpoint_key("files"), &record).unwrap()
 }

@@ -3,7 +3,7 @@
 use super::fields::Fields;
 use super::read::{DeclaredCaller, DeclaredEndpoint, Password, resolve};
 use crate::callers::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, Passwords};
-use crate::config::SecretSource;
+use crate::config::{DRIFT_CHECK_S_MAX, SecretSource};
 use crate::limits::{About, Limit, OwnLimits};
 use crate::store::setup::{
     EndpointAccess, EndpointRecord, HttpGrant, Mode, Role, Scheme, VendorRecord,
@@ -141,6 +141,7 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
     let certificate_sha256 = fingerprints(&mut fields);
     let limits = fields.table("limits");
     let limits = fields.enter("limits", limits.into()).map(self::limits).unwrap_or_default();
+    let drift_check_s = fields.number("drift_check_s", 0, DRIFT_CHECK_S_MAX, " seconds");
     fields.finish();
     let record = EndpointRecord {
         id: id.to_owned(),
@@ -155,6 +156,7 @@ pub(super) fn endpoint(mut fields: Fields<'_>, folder: &Path, id: &str) -> Decla
         ca_pem,
         certificate_sha256,
         limits,
+        drift_check_s,
     };
     DeclaredEndpoint { record, plugin, secrets }
 }

@@ -22,7 +22,7 @@ pub(crate) struct UserRecord {
 }
 
 /// A resource, by providerinstanceid.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ResourceRecord {
     pub(crate) sku: String,
     pub(crate) account: Option<String>,

@@ -106,6 +106,10 @@ pub(crate) struct EndpointRecord {
     pub(crate) certificate_sha256: BTreeSet<String>,
     /// Where it has less than the host gives.
     pub(crate) limits: OwnLimits,
+    /// How often its resources are compared with its provider's, in seconds. 0: only on demand. None: as often as
+    /// the host says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drift_check_s: Option<u64>,
 }
 
 /// Whether money changes hands.
@@ -278,6 +282,7 @@ mod tests {
             ca_pem: None,
             certificate_sha256: BTreeSet::from(["cd".repeat(32)]),
             limits: OwnLimits::default(),
+            drift_check_s: None,
         };
         let value = Bytes::from(serde_json::to_vec(&record).unwrap());
         let (id, stored) =

@@ -5,7 +5,7 @@ mod offers;
 mod people;
 
 use super::answer::Answer;
-use super::{State, Switches};
+use super::{Lie, State, Switches};
 use crate::upstream::Received;
 use offers::{catalog, discovery};
 use serde_json::{Value, json};
@@ -160,9 +160,36 @@ impl Ask<'_> {
         let from = from.and_then(|(_, from)| from.parse().ok()).unwrap_or(0);
         let size = self.switches.page.unwrap_or(items.len());
         let page: Vec<Value> = items.iter().skip(from).take(size).cloned().collect();
+        if let Some(lie) = self.state.lie.filter(|_| key == "resources") {
+            return self.lie(lie, from);
+        }
         let more = items.len() > from + page.len();
         let mut answer = Answer::success(json!({ key: page }), message);
         answer.link = more.then(|| format!("/apiv1{}?from={}", self.path, from + size));
+        answer
+    }
+}
+
+impl Ask<'_> {
+    /// A page of a list that cannot be.
+    fn lie(&self, lie: Lie, from: usize) -> Answer {
+        const LONG: usize = 500;
+        let resource = |number: usize| {
+            json!({
+                "resource": { "type": "saas" },
+                "parameters": {
+                    "providerinstanceid": format!("x-{number}"), "sku": "MAIL-S", "status": "active",
+                },
+                "additionalparameters": {},
+            })
+        };
+        let (items, next) = match lie {
+            Lie::Circle => (vec![resource(from)], 1),
+            Lie::Nothing => (Vec::new(), from + 1),
+            Lie::Endless => ((from..from + LONG).map(resource).collect(), from + LONG),
+        };
+        let mut answer = Answer::success(json!({ "resources": items }), "Told to lie");
+        answer.link = Some(format!("/apiv1{}?from={next}", self.path));
         answer
     }
 }
