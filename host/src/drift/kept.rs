@@ -144,3 +144,78 @@ pub(super) fn fit(report: &mut DriftReport) -> Result<()> {
     report.differences.truncate(kept);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::report::{Kind, Side, Skipped};
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    /// As long as a provider can make it.
+    fn worst(number: usize) -> Difference {
+        let text = || "\\\"".repeat(100);
+        let id = format!("{number:04}{}", "\"".repeat(196));
+        let side = || Side {
+            sku: Some(text()),
+            subscriptionid: Some(text()),
+            status: Some(text()),
+            license: Some(u64::MAX),
+            seats: Some(usize::MAX),
+            users_only_here: vec![text(); 5],
+        };
+        Difference {
+            name: format!("quantity/{id}"),
+            kind: Kind::Quantity,
+            providerinstanceid: id,
+            accountid: Some(text()),
+            provideraccountid: Some(text()),
+            ours: Some(side()),
+            provider: Some(side()),
+            since: "2026-03-01T00:00:00.123456789Z".to_owned(),
+            fingerprint: "f".repeat(32),
+            record_version: Some(u64::MAX),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_longest_report_is_kept_and_read_again() {
+        let store = MemoryStore::default();
+        let mut report = DriftReport::default();
+        (0..700).for_each(|number| report.add(worst(number)));
+        (0..50).for_each(|_| report.skip(&"\"".repeat(500), "\"".repeat(5000)));
+        fit(&mut report).unwrap();
+        assert_eq!(report.differences.len() + report.left_out, 700);
+        assert!(report.differences.len() > 50, "{}", report.differences.len());
+        assert_eq!((report.skipped.len(), report.skipped_left_out), (20, 30));
+        let reason = "\"".repeat(800);
+        let failed = FailedCheck { reason, ..FailedCheck::default() };
+        change(&store, "e", |kept| {
+            kept.report = Some(report.clone());
+            kept.failed = Some(failed.clone());
+        })
+        .await
+        .unwrap();
+        let loaded = Loaded::read(&store, "e").await.unwrap();
+        assert_eq!(loaded.kept.report.as_ref(), Some(&report));
+        // A shorter one leaves nothing of it.
+        let short = DriftReport { skipped: vec![Skipped::new("a", "b")], ..DriftReport::default() };
+        change(&store, "e", |kept| kept.report = Some(short.clone())).await.unwrap();
+        let loaded = Loaded::read(&store, "e").await.unwrap();
+        assert_eq!((loaded.kept.report, loaded.part_count), (Some(short), 1));
+    }
+
+    #[tokio::test]
+    async fn as_many_as_may_be_ignored_fit_into_one_record() {
+        let store = MemoryStore::default();
+        let mut ignored = Ignored::default();
+        for number in 0..fixed::DRIFT_IGNORED.max {
+            let at = "2026-03-01T00:00:00.123456789Z".to_owned();
+            ignored.marks.insert(format!("{number:032}"), at);
+        }
+        let mut tx = Tx::new(Partition::of("e"));
+        ignored.replace("e", None, &mut tx).unwrap();
+        store.commit(tx).await.unwrap();
+        let (read, version) = Ignored::read(&store, "e").await.unwrap();
+        assert!(read.marks == ignored.marks && version.is_some());
+    }
+}

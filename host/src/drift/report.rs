@@ -87,7 +87,7 @@ pub(crate) struct RunningCheck {
 }
 
 /// A check that came to no end. The report of the one before stays.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct FailedCheck {
     /// When it began, RFC 3339.
     pub(super) began_at: String,
