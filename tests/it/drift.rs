@@ -5,6 +5,7 @@ mod lies;
 mod schedule;
 mod settle;
 mod stops;
+mod storm;
 
 use crate::breaker::metric;
 use crate::cnsp_remote::start_all;
