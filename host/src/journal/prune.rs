@@ -91,11 +91,12 @@ impl Journal {
                 if last.as_ref().is_none_or(|(of, _)| *of != row) {
                     let open = open_key(endpoint.id(), operation);
                     let ended = self.store.get(&open).await?.is_none();
-                    // A first one that is not there was taken back, or is written last by an operation that is open.
-                    let old = match first {
-                        true => parse::<StepRecord>(&key, found)?.at_ms < oldest,
-                        false => true,
+                    let at_ms = match first {
+                        true => Some(parse::<StepRecord>(&key, found)?.at_ms),
+                        // The first was taken back, or comes last: no operation that began so long ago still writes.
+                        false => began_ms(&row),
                     };
+                    let old = at_ms.is_some_and(|at_ms| at_ms < oldest);
                     last = Some((row, ended && old));
                 }
                 if last.as_ref().is_some_and(|(_, goes)| *goes) {
@@ -148,6 +149,12 @@ fn step_of<'a>(prefix: &[u8], body: &'a Bytes) -> Option<(Bytes, &'a str, bool)>
     Some((body.slice(..row.len()), std::str::from_utf8(operation).ok()?, first))
 }
 
+/// When the operation of a row began, in milliseconds since 1970: before the call's number and the row's.
+fn began_ms(row: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(row.get(row.len().checked_sub(32)?..)?).ok()?;
+    u64::from_str_radix(text.get(..16)?, 16).ok()
+}
+
 /// Deletes the audit rows that are older than `oldest`, in seconds since 1970.
 async fn prune_audit(store: &dyn Store, partition: Partition, oldest: u64) -> Result<usize> {
     let (mut pruned, mut after) = (0, 0);
@@ -192,6 +199,18 @@ async fn delete(store: &dyn Store, tx: Tx) -> Result<usize> {
 mod tests {
     use super::*;
     use crate::store::memory::MemoryStore;
+
+    #[test]
+    fn a_row_says_which_operation_it_is_of_and_since_when() {
+        let key = crate::store::operation::step_key(
+            "e",
+            "op-1",
+            &format!("{:016x}{:08x}{:08x}{:08x}", 7_000, 2, 3, 0),
+        );
+        let (row, operation, first) = step_of(b"e\0", &key.body).unwrap();
+        assert_eq!((operation, first, began_ms(&row)), ("op-1", true, Some(7_000)));
+        assert_eq!(began_ms(b"short"), None);
+    }
 
     #[tokio::test]
     async fn old_rows_go_and_one_that_cannot_be_read_is_in_nobodys_way() {
