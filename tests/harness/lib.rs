@@ -3,9 +3,9 @@
 //! [`host`] starts and ends the process, [`client`] calls it as one caller, [`bodies`] makes what callers send,
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
 //! comparable, [`upstream`] plays the provider that a guest calls, [`cnsp_remote`] one that speaks CNSP 1.0 itself,
-//! [`osb`] a service broker, [`billingstack`] BillingStack and Keystone, [`abacus`] a metering service, [`certificates`]
-//! makes what they need for TLS, [`handmade`] makes guests that no compiler makes, [`neighbour`] is who must not notice,
-//! [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
+//! [`osb`] a service broker, [`billingstack`] BillingStack and Keystone, [`abacus`] a metering service, [`hp_csa`] HP
+//! CSA, [`certificates`] makes what they need for TLS, [`handmade`] makes guests that no compiler makes, [`neighbour`] is
+//! who must not notice, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -25,6 +25,7 @@ pub mod client;
 pub mod cnsp_remote;
 pub mod handmade;
 pub mod host;
+pub mod hp_csa;
 pub mod names;
 pub mod neighbour;
 pub mod osb;

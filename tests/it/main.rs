@@ -31,6 +31,7 @@ mod fuzz;
 mod gate;
 mod greedy;
 mod hostile;
+mod hp_csa;
 mod idempotency;
 mod journal;
 mod kill;
