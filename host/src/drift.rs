@@ -25,7 +25,8 @@ use self::check::{Check, Found};
 use self::kept::{Ignored, Kept, Loaded};
 use self::report::{DriftReport, FailedCheck, Kind, WHY_BYTES_MAX, shortened};
 use self::running::Running;
-use self::stop::Stop;
+use self::schedule::Last;
+use self::stop::{CANNOT_LIST, Stop};
 use crate::config;
 use crate::endpoints::{Endpoint, Endpoints};
 use crate::error::{Error, Result};
@@ -55,8 +56,8 @@ pub(crate) struct Drift {
     settings: config::Drift,
     /// By endpoint.
     running: Mutex<HashMap<String, Arc<Running>>>,
-    /// When the last check of an endpoint began, or when the endpoint was first seen, in seconds since 1970.
-    last: Mutex<HashMap<String, u64>>,
+    /// By endpoint.
+    last: Mutex<HashMap<String, Last>>,
     places: Semaphore,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -92,8 +93,9 @@ impl Drift {
                 let failed = failed(began_at, &Stop::interrupted(KILLED));
                 kept = self.keep_failure(id, failed).await?;
             }
-            if let Some(began_s) = kept.began_s {
-                self.last().insert(id.clone(), began_s);
+            if let Some(at_s) = kept.began_s {
+                let failed = kept.failed.is_some_and(|failed| failed.code != CANNOT_LIST);
+                self.last().insert(id.clone(), Last { at_s, failed });
             }
             if let Some(report) = &kept.report {
                 show(endpoint, report);
@@ -114,12 +116,15 @@ impl Drift {
         self.tasks.wait().await;
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, HashMap<String, u64>> {
+    fn last(&self) -> std::sync::MutexGuard<'_, HashMap<String, Last>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn last_s(&self, endpoint: &str) -> u64 {
-        *self.last().entry(endpoint.to_owned()).or_insert_with(schedule::now_s)
+    /// The last check of an endpoint: where there was none, it counts from when the endpoint was first seen.
+    fn last_of(&self, endpoint: &str) -> Last {
+        let mut all = self.last();
+        *all.entry(endpoint.to_owned())
+            .or_insert_with(|| Last { at_s: schedule::now_s(), failed: false })
     }
 
     /// Begins a check, unless one is running. Answers when it began.
@@ -132,7 +137,8 @@ impl Drift {
         let began_at = running.began_at();
         all.insert(endpoint.id().to_owned(), running.clone());
         drop(all);
-        self.last().insert(endpoint.id().to_owned(), running.began_s());
+        let last = Last { at_s: running.began_s(), failed: false };
+        self.last().insert(endpoint.id().to_owned(), last);
         let (drift, endpoint) = (self.clone(), endpoint.clone());
         self.tasks.spawn(heavy::task(async move {
             let ran = AssertUnwindSafe(drift.run(&endpoint, &running)).catch_unwind().await;
@@ -177,7 +183,7 @@ impl Drift {
         };
         let outcome = match &found {
             Ok(_) => "done",
-            Err(stop) if stop.code == "CANNOT_LIST" => "cannot_list",
+            Err(stop) if stop.code == CANNOT_LIST => "cannot_list",
             Err(_) => "failed",
         };
         metrics::counter!("drift_checks_total", "endpoint" => id.to_owned(), "outcome" => outcome)
@@ -188,9 +194,11 @@ impl Drift {
                 let cause = stop.cause.as_ref().map(|cause| format!("{cause:#}"));
                 let (code, reason) = (stop.code, &stop.reason);
                 match code {
-                    "CANNOT_LIST" => tracing::info!(endpoint = id, reason, "not checked for drift"),
+                    CANNOT_LIST => tracing::info!(endpoint = id, reason, "not checked for drift"),
                     _ => tracing::warn!(endpoint = id, code, reason, cause, "a drift check failed"),
                 }
+                let last = Last { at_s: running.began_s(), failed: code != CANNOT_LIST };
+                self.last().insert(id.to_owned(), last);
                 self.keep_failure(id, failed(began_at, &stop)).await.map(drop)
             }
         }

@@ -1,7 +1,7 @@
 //! When endpoints are checked by themselves: each at its own moment of the interval, which follows from its name.
 //!
 //! So the endpoints spread over the interval however often the host is started, and one that was missed while no
-//! host ran is made up for.
+//! host ran is made up for. One that failed is made again sooner: a provider may be mended at that same moment every night.
 
 use super::Drift;
 use crate::endpoints::Endpoint;
@@ -17,8 +17,27 @@ pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
-/// When an endpoint is due next, after it was checked at `last`. None: never.
-fn due_s(endpoint: &str, interval_s: u64, last_s: u64) -> Option<u64> {
+/// After which part of the interval a check that failed is made again.
+const AGAIN_AFTER: u64 = 8;
+
+/// The last check of an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    /// When it began, in seconds since 1970.
+    pub(super) at_s: u64,
+    /// Whether another one may come to its end.
+    pub(super) failed: bool,
+}
+
+/// When an endpoint is due next. None: never.
+fn due_s(endpoint: &str, interval_s: u64, last: Last) -> Option<u64> {
+    let due = moment_after(endpoint, interval_s, last.at_s)?;
+    let again = last.at_s.saturating_add((interval_s / AGAIN_AFTER).max(1));
+    Some(if last.failed { due.min(again) } else { due })
+}
+
+/// The next moment of an endpoint after a time.
+fn moment_after(endpoint: &str, interval_s: u64, last_s: u64) -> Option<u64> {
     let moment = xxh3_64(endpoint.as_bytes()).checked_rem(interval_s)?;
     let since = last_s.saturating_sub(moment);
     let passed = match last_s < moment {
@@ -36,7 +55,7 @@ impl Drift {
 
     /// When it is checked next.
     pub(super) fn next_s(&self, endpoint: &Endpoint) -> Option<u64> {
-        due_s(endpoint.id(), self.check_s(endpoint), self.last_s(endpoint.id()))
+        due_s(endpoint.id(), self.check_s(endpoint), self.last_of(endpoint.id()))
     }
 
     /// Checks each endpoint when it is due, until the host stops.
@@ -74,11 +93,12 @@ mod tests {
         const DAY: u64 = 86_400;
         let mut of_hours = [0_u32; 24];
         for number in 0..2400 {
-            let due = due_s(&format!("endpoint-{number}"), DAY, 100 * DAY).unwrap();
+            let last = Last { at_s: 100 * DAY, failed: false };
+            let due = due_s(&format!("endpoint-{number}"), DAY, last).unwrap();
             of_hours[((due - 100 * DAY) / 3600).min(23) as usize] += 1;
         }
         assert!(of_hours.iter().all(|count| (50..200).contains(count)), "{of_hours:?}");
-        assert_eq!(due_s("acme", 0, 5), None);
+        assert_eq!(due_s("acme", 0, Last { at_s: 5, failed: true }), None);
     }
 
     proptest! {
@@ -89,10 +109,14 @@ mod tests {
             interval in 1_u64..10_000_000,
             last in 0_u64..4_000_000_000,
         ) {
-            let due = due_s(&name, interval, last).unwrap();
+            let due_s = |at_s, failed| due_s(&name, interval, Last { at_s, failed });
+            let due = due_s(last, false).unwrap();
             prop_assert!(due > last && due - last <= interval);
-            prop_assert_eq!(due_s(&name, interval, due).unwrap(), due + interval);
-            prop_assert_eq!(due_s(&name, interval, due - 1).unwrap(), due);
+            prop_assert_eq!(due_s(due, false).unwrap(), due + interval);
+            prop_assert_eq!(due_s(due - 1, false).unwrap(), due);
+            // One that failed is made again within an eighth of it, and never at once.
+            let again = due_s(last, true).unwrap();
+            prop_assert!(again > last && again <= due && again - last <= (interval / 8).max(1));
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::limits::fixed;
 use crate::model::{Failure, OperationKind, shown};
 use crate::store::StoreError;
 
+/// The code of a plugin that has no list.
+pub(super) const CANNOT_LIST: &str = "CANNOT_LIST";
+
 /// Why a check has ended early.
 pub(super) struct Stop {
     /// A code of the API, or one of this room.
@@ -22,7 +25,7 @@ impl Stop {
     /// The plugin has no list of its provider's resources.
     pub(super) fn cannot_list(why: &str) -> Stop {
         let text = format!("This plugin cannot list its provider's resources: {why}");
-        Stop::new("CANNOT_LIST", text)
+        Stop::new(CANNOT_LIST, text)
     }
 
     pub(super) fn refused(kind: OperationKind, of: &str, failure: &Failure) -> Stop {
