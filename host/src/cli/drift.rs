@@ -195,11 +195,12 @@ fn report(report: &Value) -> String {
     let listed = &report["listed"];
     let _ = writeln!(
         out,
-        "{}: {} resources compared; the provider lists {}, for {} accounts",
+        "{}: {} resources compared; the provider lists {}, for {} {}",
         moment(report, "ended_at"),
         report["compared"],
         listed["resources"],
-        listed["accounts"]
+        listed["accounts"],
+        if listed["accounts"] == 1 { "account" } else { "accounts" }
     );
     for (key, what) in [("duplicates", "listed twice"), ("unlisted", "there, and not in its list")]
     {
