@@ -88,6 +88,7 @@ impl Shop {
             "resource": { "type": "saas" },
             "parameters": {
                 "providerinstanceid": id, "sku": "MAIL-L", "license": 9, "status": "active",
+                "subscriptionid": format!("s-of-{id}"),
             },
             "additionalparameters": {},
             "provideraccountid": account,

@@ -227,16 +227,28 @@ impl Adopting<'_> {
             return Err(Not::Skipped(why));
         };
         tx.conditions.push(Condition::Version(account_at, known.version));
-        let id_at = id_key(self.endpoint.id(), instance);
-        let found = read::<IdRecord>(self.store, &id_at).await?;
-        let (mut id, version) = found.map_or_else(Default::default, |(id, at)| (id, Some(at)));
-        id.instance = Some(instance.to_owned());
-        tx.conditions.push(unchanged(id_at.clone(), version));
-        tx.operations.push(put(id_at, &id)?);
+        let mut ids: BTreeMap<&str, IdRecord> = BTreeMap::new();
+        ids.entry(instance).or_default().instance = Some(instance.to_owned());
+        if let Some(id) = &theirs.subscriptionid {
+            ids.entry(id).or_default().subscription = Some(id.clone());
+        }
+        for (id, new) in ids {
+            let key = id_key(self.endpoint.id(), id);
+            let found = read::<IdRecord>(self.store, &key).await?;
+            let (known, version) =
+                found.map_or_else(Default::default, |(known, version)| (known, Some(version)));
+            let record = IdRecord {
+                instance: new.instance.or(known.instance),
+                subscription: new.subscription.or(known.subscription),
+                ..known
+            };
+            tx.conditions.push(unchanged(key.clone(), version));
+            tx.operations.push(put(key, &record)?);
+        }
         Ok(ResourceRecord {
             sku: sku.clone(),
             account: Some(account.clone()),
-            subscriptionid: None,
+            subscriptionid: theirs.subscriptionid.clone(),
             license: theirs.license,
             status: status(theirs)?,
         })

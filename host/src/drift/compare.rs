@@ -28,6 +28,7 @@ pub(super) struct Theirs {
     /// Whose list it was in. None: it was asked for by itself.
     pub(super) account: Option<String>,
     pub(super) sku: Option<String>,
+    pub(super) subscriptionid: Option<String>,
     pub(super) license: Option<u64>,
     pub(super) status: Option<String>,
     /// Who has a seat, where the provider says so.
@@ -42,7 +43,7 @@ impl Theirs {
     fn side(&self) -> Side {
         Side {
             sku: self.sku.as_deref().map(cut),
-            subscriptionid: None,
+            subscriptionid: self.subscriptionid.as_deref().map(cut),
             status: self.status.as_deref().map(cut),
             license: self.license,
             seats: self.users.as_ref().map(BTreeSet::len),

@@ -16,6 +16,8 @@ use std::collections::{BTreeSet, HashMap};
 
 /// What a resource costs in memory beside its texts, about.
 const RESOURCE_BYTES: usize = 200;
+/// Where most plugins say which subscription bills a resource, in `parameters`.
+const SUBSCRIPTION: &str = "subscriptionid";
 /// Where a plugin says who has a seat of a resource, in `additionalparameters`: a list of users' ids.
 const SEATS: &str = "seats";
 
@@ -240,7 +242,11 @@ fn theirs(account: Option<&str>, resource: ResourceInfo) -> Result<Theirs, Stop>
         let text = format!("the user `{}` has a seat", shown(wrong));
         return Err(Stop::lying(OperationKind::ListResources, &text));
     }
+    let subscription = parameters.other.iter().find(|(key, _)| key == SUBSCRIPTION);
+    let subscription =
+        subscription.and_then(|(_, value)| serde_json::from_str::<String>(value).ok());
     Ok(Theirs {
+        subscriptionid: subscription.filter(|id| is_id(id)),
         account: account.map(str::to_owned),
         // What no id could be is cut, as it is when it is shown.
         sku: parameters.sku.map(|sku| if is_id(&sku) { sku } else { cut(&sku) }),

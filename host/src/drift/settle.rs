@@ -8,6 +8,7 @@ use super::running::Running;
 use super::{Drift, show};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
+use crate::heavy;
 use crate::limits::fixed;
 use crate::store::{StoreError, Tx, commit_patiently};
 use jiff::Timestamp;
@@ -35,7 +36,8 @@ impl Drift {
     /// Takes the provider's state over. Goes on when the caller does not wait.
     pub(crate) async fn adopt(self: &Arc<Self>, settling: Settling) -> Result<DriftSettled> {
         let drift = self.clone();
-        let adopted = self.tasks.spawn(async move { drift.adopt_all(&settling).await });
+        let adopting = async move { drift.adopt_all(&settling).await };
+        let adopted = self.tasks.spawn(heavy::task(adopting));
         adopted.await.map_err(Error::internal)?
     }
 

@@ -51,6 +51,9 @@ fn what_is_adopted_differs_no_more_and_stays_so() {
     assert_eq!(names(&shop.report()), Vec::<&str>::new());
     // The host knows what it took over as it knows its own: whose it is, too.
     shop.client.get("/resource/i-behind").succeeded();
+    let march = "usage_start_time=2026-03-01T00:00:00Z&usage_end_time=2026-04-01T00:00:00Z";
+    let usage = shop.client.get(&format!("/billing/s-of-i-behind?{march}")).succeeded();
+    assert_eq!(usage.body()["usagefeed"][0]["instanceid"], "i-behind");
     let stranger = shop.account();
     shop.behind(&seated, |one| seats(one, &[]));
     shop.grow(&stranger.id, "i-else");

@@ -22,6 +22,7 @@ fn theirs(status: Option<&str>, license: Option<u64>, users: Option<&[&str]>) ->
     Theirs {
         account: Some("pa-1".to_owned()),
         sku: Some("MAIL-S".to_owned()),
+        subscriptionid: None,
         license,
         status: status.map(str::to_owned),
         users: users.map(|users| users.iter().map(|user| (*user).to_owned()).collect()),
