@@ -9,7 +9,7 @@ mod storm;
 
 use crate::breaker::metric;
 use crate::cnsp_remote::start_all;
-use cnsp_tests::bodies::{Account, Resource, User, account, resource, seat, unique, user};
+use cnsp_tests::bodies::{Account, Resource, User, account, action, resource, seat, unique, user};
 use cnsp_tests::client::{Answer, Client};
 use cnsp_tests::cnsp_remote::{Remote, Switches};
 use cnsp_tests::eventually;
@@ -227,6 +227,31 @@ fn more_seats_than_licences_are_told_where_nobody_lists_seats() {
     assert!(
         settled["skipped"][0]["why"].as_str().unwrap().contains("does not tell who has a seat"),
         "{settled}"
+    );
+}
+
+#[test]
+fn a_quantity_that_nobody_ordered_is_not_compared_and_said() {
+    let shop = Shop::new();
+    let owner = shop.account();
+    let mut order = resource(&owner, &unique("order"), "MAIL-S", 1);
+    order["parameters"].as_object_mut().unwrap().remove("licenseQuantity");
+    let id = shop.client.post("/resource", &order).succeeded().text_of("providerinstanceid");
+    let mail = Resource { id, subscription: String::new() };
+    shop.behind(&mail, |one| one["parameters"]["license"] = json!(7));
+    let report = shop.report();
+    assert_eq!(names(&report), Vec::<&str>::new());
+    let note = report["notes"][0].as_str().unwrap();
+    assert!(note.contains("does not know the quantity of 1 resources"), "{report}");
+    // Once it is changed through the host, it is known.
+    let mut more = action(&owner, &unique("more"), &mail, "update");
+    more["parameters"] = json!({ "license": 9 });
+    shop.client.put("/resource", &more).succeeded();
+    shop.behind(&mail, |one| one["parameters"]["license"] = json!(7));
+    let report = shop.report();
+    assert_eq!(
+        (names(&report), &report["notes"]),
+        (vec![format!("quantity/{}", mail.id).as_str()], &json!([]))
     );
 }
 
