@@ -3,7 +3,7 @@
 use super::call::{Call, Stop};
 use crate::error::{Error, ErrorCode, Result};
 use crate::journal::{Order, is_id};
-use crate::model::{self, Change, OperationKind, Requestor};
+use crate::model::{self, Change, Failure, OperationKind, Requestor};
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
@@ -245,13 +245,25 @@ impl Call {
             Ok(description) => {
                 description.resources.into_iter().flat_map(|artifact| artifact.actions).collect()
             }
-            Err(_) => Vec::new(),
+            // It does not describe itself.
+            Err(failure) if failure.respcode == 501 => Vec::new(),
+            Err(failure) => return Err(undescribed(&failure)),
         };
         match actions.iter().any(|known: &String| known == action) {
             true => Ok(()),
             false => Err(unknown_action(action, &actions)),
         }
     }
+}
+
+/// Whether the endpoint has an action cannot be told now. Nothing was begun, so the same may be asked for again.
+fn undescribed(failure: &Failure) -> Error {
+    let text = format!(
+        "The endpoint could not be asked which actions it has, so nothing was done: {} Ask again.",
+        failure.errormessage
+    );
+    let wait = failure.retry_after_ms.map_or(1_000, u64::from);
+    Error::new(ErrorCode::EndpointUnavailable, text).retry_after(Duration::from_millis(wait))
 }
 
 /// An action that the endpoint does not have.
