@@ -17,7 +17,7 @@ pub(crate) use self::trail::Trail;
 use self::row::{GIVEN_UP, Kept, NOT_REACHED, Row, digest, lost, what};
 use crate::plugin::bindings::cnsp::adapter::http::{HttpError, Request, Response};
 use crate::sealer::{Sealer, place};
-use crate::store::json::{parse, put};
+use crate::store::json::{parse, put, read};
 use crate::store::operation::{OpenRecord, StepRecord, open_key, step_key};
 use crate::store::{
     Key, Operation, Partition, Range, Store, Tx, VALUE_BYTES_MAX, commit_patiently,
@@ -294,7 +294,10 @@ impl Steps {
         if last.is_some_and(Kept::is_failure) {
             kept = before_reads(kept - 1);
         }
-        let left = before_reads(kept) > 0;
+        // What has no answer, or one that the provider's own failure made, may have been done all the same.
+        let taken = self.rows.get(kept..).unwrap_or_default();
+        let acted = taken.iter().any(|row| row.effect && row.may_have_acted());
+        let left = acted || before_reads(kept) > 0;
         if !left {
             kept = 0;
         }
@@ -306,10 +309,14 @@ impl Steps {
             let parts = 0..=u32::try_from(parts.len())?;
             gone.extend(parts.map(|part| Operation::Delete(self.key(number, part))));
         }
+        let open = open_key(&self.of.endpoint, &self.of.operation);
         if !left && self.opening.is_none() {
             // The provider is as it was: nothing has to be brought to an end.
-            gone.insert(0, Operation::Delete(open_key(&self.of.endpoint, &self.of.operation)));
+            gone.insert(0, Operation::Delete(open));
             self.trail.lock().opened = false;
+        } else if acted && let Some((record, _)) = read::<OpenRecord>(&*self.store, &open).await? {
+            // The rows that are left need not tell that there was a run.
+            gone.insert(0, put(open, &OpenRecord { runs: self.run, ..record })?);
         }
         for some in gone.chunks(PARTS_AT_A_TIME) {
             let mut tx = Tx::new(Partition::of(&self.of.endpoint));

@@ -52,6 +52,7 @@ impl Journal {
                 caller: order.caller.clone(),
                 plugin: endpoint.plugin().digest.to_string(),
                 began_ms: now_ms(),
+                runs: 0,
                 stuck: None,
                 since_ms: None,
                 given_up: false,
@@ -72,7 +73,8 @@ impl Journal {
         }
         let plugin = self.endpoints.plugin(endpoint, &open.plugin).await?;
         let steps = Steps::load(store, sealer, of(open.began_ms)).await.map_err(Error::internal)?;
-        Ok((steps.in_run(attempt).given_up(open.given_up), plugin))
+        let run = attempt.max(open.runs.saturating_add(1));
+        Ok((steps.in_run(run).given_up(open.given_up), plugin))
     }
 
     /// As [`Journal::steps`], of the next call of an operation that is pending.

@@ -37,6 +37,18 @@ pub(super) enum Kept {
     Failed { code: u16, message: String, outcome_unknown: bool },
 }
 
+impl Row {
+    /// Whether the provider may have done what it was asked, though this is a failure.
+    pub(super) fn may_have_acted(&self) -> bool {
+        match &self.answer {
+            None => true,
+            Some(Kept::Failed { outcome_unknown, .. }) => *outcome_unknown,
+            // 501 and 503 say that it was not even begun.
+            Some(Kept::Answered { status, .. }) => *status >= 500 && !matches!(status, 501 | 503),
+        }
+    }
+}
+
 pub(super) fn digest(request: &Request, effect: bool) -> String {
     let mut hash = blake3::Hasher::new();
     let mut add = |bytes: &[u8]| {

@@ -27,6 +27,7 @@ fn record() -> OpenRecord {
         caller: "c".to_owned(),
         plugin: String::new(),
         began_ms: 5,
+        runs: 0,
         stuck: None,
         since_ms: None,
         given_up: false,
@@ -219,6 +220,22 @@ async fn what_has_left_nothing_at_the_provider_is_not_gone_on_with() {
     first.take_back().await.unwrap();
     assert_eq!((bench.count(Space::Open).await, bench.count(Space::Step).await), (0, 0));
     assert!(!first.trail.opened());
+}
+
+#[tokio::test]
+async fn what_may_have_been_done_is_gone_on_with_and_the_run_is_remembered() {
+    let unknown = Err(HttpError { code: 3, message: String::new(), outcome_unknown: true });
+    for last in [unknown, response(500, b"")] {
+        let bench = bench();
+        let mut first = bench.begin();
+        ask(&mut first, &request("POST", "a"), last).await;
+        first.take_back().await.unwrap();
+        assert_eq!((bench.count(Space::Open).await, bench.count(Space::Step).await), (1, 0));
+        assert!(first.trail.opened());
+        let open = open_key("e", "op");
+        let (record, _) = read::<OpenRecord>(&*bench.store, &open).await.unwrap().unwrap();
+        assert_eq!(record.runs, 1);
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,9 @@ pub(crate) struct OpenRecord {
     pub(crate) plugin: String,
     /// In milliseconds since 1970.
     pub(crate) began_ms: u64,
+    /// How many runs there were at least: what they have asked for need not all be kept.
+    #[serde(default)]
+    pub(crate) runs: u32,
     /// Why the host does not run it any more by itself.
     pub(crate) stuck: Option<String>,
     /// From when its age counts, where somebody has set it going again.
