@@ -4,7 +4,7 @@ use crate::body::{self, Body};
 use crate::mark::{self, Owner};
 use crate::object::{Object, Wrong};
 use crate::page::{self, Wanted};
-use crate::remote::{Answered, Remote, Sent, segment, unknown};
+use crate::remote::{Answered, Change, Remote, Sent, segment, unknown};
 use crate::settings::About;
 use cnsp_sdk::types::*;
 use cnsp_sdk::{Failure, Outcome, done, operation, pending};
@@ -133,30 +133,35 @@ pub(crate) fn delete(request: DeleteAccount) -> Result<DeleteAccountOutcome, Fai
         .others(&request.other);
     let change = remote.change(About::Account, "DELETE", PATH, body, false)?;
     let requestor = &request.requestor;
-    let sent = match remote.send(&change) {
-        Sent::Unknown(failure) if !change.repeats => {
-            let id = requestor.provideraccountid.as_ref().or(requestor.accountid.as_ref());
-            let path = format!("{PATH}/{}", segment(id.map_or("", String::as_str))?);
-            match remote.get(&path, "") {
-                // It is gone, so it was deleted.
-                Err(gone) if gone.respcode == 404 => {
-                    return done(of_requestor(Object::default(), requestor)?);
-                }
-                Ok(_) => remote.send(&change),
-                Err(_) => Sent::Unknown(failure),
-            }
-        }
-        sent => sent,
-    };
-    if was_gone(&sent) {
-        return done(of_requestor(Object::default(), requestor)?);
+    let id = requestor.provideraccountid.as_ref().or(requestor.accountid.as_ref());
+    let path = format!("{PATH}/{}", segment(id.map_or("", String::as_str))?);
+    match deleted(&remote, &change, &path, "") {
+        None => done(of_requestor(Object::default(), requestor)?),
+        Some(sent) => finish(&remote, sent, |response| of_requestor(response, requestor)),
     }
-    finish(&remote, sent, |response| of_requestor(response, requestor))
 }
 
-/// Whether what was to be deleted is no more.
-pub(crate) fn was_gone(sent: &Sent) -> bool {
-    matches!(sent, Sent::Refused(failure) if failure.respcode == 410)
+/// Deletes what can be looked at there. None: it is no more, so it was deleted.
+pub(crate) fn deleted(remote: &Remote, change: &Change, path: &str, query: &str) -> Option<Sent> {
+    // A run of this operation before may have deleted it, and then the remote does not know it.
+    let mut again = operation::attempt() > 1;
+    let sent = match remote.send(change) {
+        Sent::Unknown(failure) if !change.repeats => match remote.get(path, query) {
+            Err(gone) if gone.respcode == 404 => return None,
+            Err(passes) if passes.retryable => Sent::Unknown(failure),
+            // It is there, or is shown to nobody: so is what is not there, by CNSP 1.0's samples.
+            _ => {
+                again = true;
+                remote.send(change)
+            }
+        },
+        sent => sent,
+    };
+    match sent {
+        Sent::Refused(failure) if failure.respcode == 410 => None,
+        Sent::Refused(failure) if again && failure.respcode == 404 => None,
+        sent => Some(sent),
+    }
 }
 
 /// The outcome of a change of which nothing can be looked up.

@@ -1,6 +1,6 @@
 //! What is done to an instance: licences, suspension, actions of the remote's own, the end.
 
-use crate::account::{is_pending, was_gone};
+use crate::account::is_pending;
 use crate::body::{self, Body};
 use crate::object::{Object, Wrong};
 use crate::remote::{Answered, Change, Remote, Sent};
@@ -116,7 +116,17 @@ where
         }
         (sent, _) => sent,
     };
-    if was_gone(&sent) && matches!(goal, Goal::Status("cancel")) {
+    let was_done = match (&sent, goal) {
+        (Sent::Refused(failure), Goal::Status("cancel")) if failure.respcode == 410 => true,
+        // A run of this operation before may have done it, and then the remote refuses to do it once more.
+        (Sent::Refused(failure), Goal::Status(wanted))
+            if !polling && operation::attempt() > 1 && !failure.retryable =>
+        {
+            status(instance)? == *wanted
+        }
+        _ => false,
+    };
+    if was_done {
         return done(ids(Object::default(), instance)?);
     }
     match sent {

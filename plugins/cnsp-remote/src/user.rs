@@ -1,6 +1,6 @@
 //! Users.
 
-use crate::account::{self, finish, found, is_pending, was_gone};
+use crate::account::{self, deleted, finish, found, is_pending};
 use crate::body::{self, Body};
 use crate::mark::{self, Owner};
 use crate::object::{Object, Wrong};
@@ -106,25 +106,12 @@ pub(crate) fn delete(request: DeleteUser) -> Result<DeleteUserOutcome, Failure> 
         .others(&request.other);
     let change = remote.change(About::Account, "DELETE", PATH, body, false)?;
     let requestor = &request.requestor;
-    let sent = match remote.send(&change) {
-        Sent::Unknown(failure) if !change.repeats => {
-            let id = requestor.provideruserid.as_ref().or(requestor.userid.as_ref());
-            let path = format!("{PATH}/{}", segment(id.map_or("", String::as_str))?);
-            match remote.get(&path, OF_USER) {
-                // It is gone, so it was deleted.
-                Err(gone) if gone.respcode == 404 => {
-                    return done(of_requestor(Object::default(), requestor)?);
-                }
-                Ok(_) => remote.send(&change),
-                Err(_) => Sent::Unknown(failure),
-            }
-        }
-        sent => sent,
-    };
-    if was_gone(&sent) {
-        return done(of_requestor(Object::default(), requestor)?);
+    let id = requestor.provideruserid.as_ref().or(requestor.userid.as_ref());
+    let path = format!("{PATH}/{}", segment(id.map_or("", String::as_str))?);
+    match deleted(&remote, &change, &path, OF_USER) {
+        None => done(of_requestor(Object::default(), requestor)?),
+        Some(sent) => finish(&remote, sent, |response| of_requestor(response, requestor)),
     }
-    finish(&remote, sent, |response| of_requestor(response, requestor))
 }
 
 pub(crate) fn get(id: &str) -> Result<UserInfo, Failure> {

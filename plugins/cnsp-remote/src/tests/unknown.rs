@@ -202,9 +202,14 @@ fn accounts_and_users_that_are_gone_were_deleted() {
     let still = || success(accountinfo(json!({})));
     Remote::start("none", vec![lost(), still(), success(json!({}))]);
     change(|| CnspRemote::delete_account(request())).unwrap();
-    // Who is not shown it knows nothing.
-    Remote::start("none", vec![lost(), refusal(500, "The user is not authorized.")]);
-    assert!(change(|| CnspRemote::delete_account(request())).unwrap_err().retryable);
+    // Who is not shown it knows nothing: what is no more cannot be deleted twice.
+    let hidden = || refusal(500, "The user is not authorized.");
+    Remote::start("none", vec![lost(), hidden(), refusal(404, "no")]);
+    change(|| CnspRemote::delete_account(request())).unwrap();
+    Remote::start("none", vec![lost(), hidden(), hidden()]);
+    assert_eq!(change(|| CnspRemote::delete_account(request())).unwrap_err().respcode, 500);
+    Remote::start("none", vec![refusal(404, "no")]);
+    assert_eq!(change(|| CnspRemote::delete_account(request())).unwrap_err().respcode, 404);
     let request = DeleteUser { requestor: of_user(), ..DeleteUser::default() };
     let remote = Remote::start("none", vec![lost(), refusal(404, "no")]);
     change(|| CnspRemote::delete_user(request)).unwrap();
