@@ -56,10 +56,26 @@ fn go_on(broker: &Broker, mut work: Work, instance: Instance) -> Result<Step<()>
         Removal::Wait(wait) => work.wait(wait),
         Removal::Not(trouble) if trouble.unknown => match instance.fetch(broker) {
             Some(Known::Missing) => gone(instance),
-            _ => failed(work, instance, trouble, unbound > 0),
+            _ => not_gone(broker, work, instance, trouble, unbound > 0),
         },
-        Removal::Not(trouble) => failed(work, instance, trouble, unbound > 0),
+        Removal::Not(trouble) => not_gone(broker, work, instance, trouble, unbound > 0),
     }
+}
+
+/// Where seats may have been taken back for it, a deletion is not given up for what may pass: it would be half done.
+fn not_gone(
+    broker: &Broker,
+    mut work: Work,
+    instance: Instance,
+    trouble: Trouble,
+    progress: bool,
+) -> Result<Step<()>, Failure> {
+    let begun = progress || operation::token().is_some();
+    if begun && (trouble.unknown || trouble.failure.retryable) && !work.is_exhausted() {
+        let wait = work.backoff(broker.interval);
+        return work.wait(wait);
+    }
+    failed(work, instance, trouble, progress)
 }
 
 /// One step of taking a binding back. Where nobody knows whether it is gone, the broker is asked.
