@@ -177,10 +177,12 @@ impl Call {
         Err(Refusal { status: None, failure })
     }
 
-    /// Deletes. What is not there is gone.
+    /// Deletes. What is not there is gone. What gets no answer may be asked for again at any time, and has to be: an
+    /// end that is given up half way leaves what nobody wants.
     pub(crate) fn delete(&self) -> Result<(), Failure> {
         match self.set() {
             Ok(_) | Err(Refusal { status: Some(404 | 410), .. }) => Ok(()),
+            Err(Refusal { status: None, failure }) => Err(failure.retryable()),
             Err(refusal) => Err(refusal.failure),
         }
     }
