@@ -8,7 +8,7 @@ FIXTURES = tests/fixtures/greedy tests/fixtures/caller
 # Where tests/it/osb_peer.rs finds its broker.
 OSB_PEER = target/peers/osb
 
-.PHONY: demo test check fixtures guests guest-toolchain test-tools bench fuzz fmt
+.PHONY: demo test matrix check fixtures guests guest-toolchain test-tools bench fuzz fmt
 
 # The host with the sandbox provider and demo data, ready to `curl`. ARGS goes to `cnsp demo`.
 demo: guest-toolchain
@@ -26,6 +26,12 @@ test: guest-toolchain check test-tools
 	cargo deny --log-level error check bans licenses sources
 	cargo machete
 	cargo nextest run --workspace
+
+# What goes wrong between an adapter and its provider, cell by cell, and how many cells there are.
+matrix: guest-toolchain
+	cargo build -p cnsp
+	target/debug/cnsp plugin build --out $(GUESTS)
+	cargo nextest run -p cnsp-tests -E 'test(/^matrix::/)'
 
 fixtures: guest-toolchain
 	cargo build -p cnsp

@@ -153,6 +153,12 @@ impl Remote {
         lock(&self.state)
     }
 
+    /// Begins again, with nothing, but with ids that were never there.
+    pub fn reset(&self) {
+        let mut state = self.state();
+        *state = State { minted: state.minted, ..State::default() };
+    }
+
     /// Lets the `nth` call of this method and path from now on go wrong, counted from 1. The path has no query and
     /// no `/apiv1`; one with `:id` at its end is that of any id.
     pub fn fail(&self, method: &'static str, path: &'static str, nth: u32, fault: Fault) {

@@ -4,8 +4,9 @@
 //! [`setup`] declares endpoints and callers, [`raw`] sends what no HTTP library would, [`redact`] makes answers
 //! comparable, [`upstream`] plays the provider that a guest calls, [`cnsp_remote`] one that speaks CNSP 1.0 itself,
 //! [`osb`] a service broker, [`billingstack`] BillingStack and Keystone, [`abacus`] a metering service, [`hp_csa`] HP
-//! CSA, [`certificates`] makes what they need for TLS, [`handmade`] makes guests that no compiler makes, [`neighbour`] is
-//! who must not notice, [`programs`] finds what is tested, and [`powerloss`] makes its disk fail.
+//! CSA, [`fault_proxy`] lets what is between them and the host go wrong, [`certificates`] makes what they need for TLS,
+//! [`handmade`] makes guests that no compiler makes, [`neighbour`] is who must not notice, [`programs`] finds what is
+//! tested, and [`powerloss`] makes its disk fail.
 
 #![allow(
     clippy::disallowed_methods,
@@ -23,6 +24,7 @@ pub mod bodies;
 pub mod certificates;
 pub mod client;
 pub mod cnsp_remote;
+pub mod fault_proxy;
 pub mod handmade;
 pub mod host;
 pub mod hp_csa;
@@ -42,13 +44,20 @@ use std::time::{Duration, Instant};
 ///
 /// # Panics
 /// When there is none within `limit`.
-pub fn eventually<T>(what: &str, limit: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, limit: Duration, ask: impl FnMut() -> Option<T>) -> T {
+    within(limit, ask).unwrap_or_else(|| panic!("{what}: not within {limit:?}"))
+}
+
+/// As [`eventually`], where there need not be an answer.
+pub fn within<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + limit;
     loop {
         if let Some(answer) = ask() {
-            return answer;
+            return Some(answer);
         }
-        assert!(Instant::now() < end, "{what}: not within {limit:?}");
+        if Instant::now() > end {
+            return None;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
 }

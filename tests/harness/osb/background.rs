@@ -34,6 +34,35 @@ fn poll(running: &mut Running, received: &Received) -> Result<Option<Background>
     }
 }
 
+/// Time passes for the work, too, while the broker is asked for something else, and it may be done by now. (How it has
+/// failed is told to those only who ask for that.)
+pub(super) fn pass(state: &mut State, id: &str) {
+    let bindings = state.bindings.iter().filter(|((of, _), _)| of == id);
+    let ids: Vec<_> = bindings.map(|(key, _)| key.clone()).collect();
+    let is_over = |running: &mut Option<Running>| {
+        let of = running.as_mut().filter(|of| of.plan.end["state"] == "succeeded")?;
+        match of.plan.polls.checked_sub(1) {
+            Some(left) => {
+                of.plan.polls = left;
+                None
+            }
+            None => running.take().map(|of| of.then),
+        }
+    };
+    for key in ids {
+        let over = state.bindings.get_mut(&key).and_then(|there| is_over(&mut there.running));
+        if over == Some(Then::Goes) {
+            state.bindings.remove(&key);
+        }
+    }
+    let Some(instance) = state.instances.get_mut(id) else { return };
+    match is_over(&mut instance.running) {
+        Some(Then::Becomes(body)) => instance.body = body,
+        Some(Then::Goes) => drop(state.instances.remove(id)),
+        Some(Then::Stays) | None => {}
+    }
+}
+
 const IN_PROGRESS: &str = "in progress";
 
 pub(super) fn last_operation(

@@ -1,6 +1,6 @@
 //! What the broker does, as OSB 2.17 lays it down.
 
-use super::background::{accepted, last_binding, last_operation, running};
+use super::background::{accepted, last_binding, last_operation, pass, running};
 use super::{Binding, Instance, LOGIN, Op, State, Then};
 use crate::upstream::Received;
 use base64::Engine;
@@ -120,6 +120,9 @@ fn acted(state: &mut State, op: Op, received: &Received) -> Result<Answer, Answe
     let Some(Path { instance, binding, .. }) = path(received) else {
         return Err(refusal(404, "no such place"));
     };
+    if op != Op::LastOperation {
+        pass(state, instance);
+    }
     match (op, binding) {
         (Op::Provision, _) => provision(state, instance, body(state, received)?),
         (Op::Update, _) => update(state, instance, &body(state, received)?),
@@ -132,7 +135,8 @@ fn acted(state: &mut State, op: Op, received: &Received) -> Result<Answer, Answe
         (Op::FetchBinding, Some(binding)) => {
             let key = (instance.to_owned(), binding.to_owned());
             match state.bindings.get(&key) {
-                Some(Binding { running: None, .. }) => {
+                // One that is being made is not there yet, and one that is being deleted is still.
+                Some(there) if there.running.as_ref().is_none_or(|of| of.then != Then::Stays) => {
                     Ok((200, json!({ "credentials": state.credentials, "parameters": {} })))
                 }
                 _ => Err(refusal(404, "no such binding")),

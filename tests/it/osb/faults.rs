@@ -96,7 +96,7 @@ fn an_update_is_adopted(scene: &Scene) {
     }
     assert_eq!(osb.count(Op::Update), 2);
     // One whose answer is lost while the broker is at it, and says no more than that.
-    osb.state().background = vec![background(0, "succeeded")];
+    osb.state().background = vec![background(1_000_000, "succeeded")];
     osb.fault(Op::Update, true, Answers::Hangup);
     let mut body = action(&account, &unique("u"), &instance, "update");
     body["parameters"] = json!({ "license": 5 });

@@ -1,0 +1,64 @@
+//! What the matrix has to know of an adapter: its provider, what it can be asked for, and how to look into it.
+
+use super::operation::Operation;
+use super::third::Third;
+use cnsp_tests::bodies::{self, Account, resource};
+use cnsp_tests::fault_proxy::Exchange;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A provider to be looked into, whose adapter is tried.
+pub(crate) trait Provider: Send + Sync + Sized {
+    /// What the count says.
+    const NAME: &'static str;
+    /// The adapter.
+    const PLUGIN: &'static str;
+    /// Whose seats can be taken, and whose licences changed.
+    const SKU: &'static str;
+    /// All that the adapter changes.
+    const OPERATIONS: &'static [Operation];
+    /// Ends that are neither all nor nothing, each with its reason.
+    const THIRDS: &'static [Third] = &[];
+    /// Fewer cells than these are not the matrix.
+    const CELLS_MIN: usize;
+
+    fn start() -> Self;
+    /// `http://ADDRESS:PORT` of each of its services.
+    fn origins(&self) -> Vec<String>;
+    /// TOML of an endpoint that reaches it at these origins, and waits so long for an answer.
+    fn endpoint(&self, origins: &[String], folder: &Path, timeout_ms: u32) -> String;
+    /// Forgets everything.
+    fn clear(&self);
+    /// All that it has, without ids: equal texts are equal ends.
+    fn has(&self) -> Vec<String>;
+
+    /// Whether who answers this, and has done nothing, says what is not true.
+    fn is_lie(_exchange: &Exchange, _status: u16) -> bool {
+        false
+    }
+
+    /// `POST /account`, for whom there is all that the provider wants beforehand.
+    fn account(&self, accountid: &str) -> Value {
+        bodies::account(accountid, &format!("ada.{accountid}@example.com"))
+    }
+
+    /// `POST /resource`, of what the operation is tried on.
+    fn order(&self, _operation: Operation, account: &Account, requestid: &str) -> Value {
+        resource(account, requestid, Self::SKU, 2)
+    }
+
+    /// The parameters of an action of the adapter's own.
+    fn parameters(&self) -> Value {
+        json!({})
+    }
+
+    /// What is to be known right before the operation.
+    fn prepare(&self) {}
+}
+
+/// Writes a secret; how a set-up names it.
+pub(crate) fn secret(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    format!("{{ file = {path:?} }}")
+}
