@@ -105,7 +105,7 @@ impl Upstream {
 
     /// The URL of a path: `/status/CODE`, `/bytes/COUNT`, `/headers/COUNT`, `/redirect`,
     /// `/redirect-to`, `/later/CODE`, `/echo`, `/packed`, `/drip`, `/endless`, `/silent`,
-    /// `/silent-at/NUMBER`, `/silent-from/NUMBER`, `/gate/NUMBER`, `/cut` or `/garbage`.
+    /// `/silent-at/NUMBER`, `/silent-from/NUMBER`, `/echo-until/NUMBER`, `/gate/NUMBER`, `/cut` or `/garbage`.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin())
     }
@@ -149,6 +149,7 @@ fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
         let method = received.method.clone();
         let echo: String =
             received.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let body = String::from_utf8_lossy(&received.body).into_owned();
         let place = received.headers("x-location").first().map_or(String::new(), |p| p.to_string());
         seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(received);
         let mut words = path.trim_start_matches('/').split(['/', '?']);
@@ -170,13 +171,16 @@ fn serve(stream: impl Read + Write, seen: &Seen) -> std::io::Result<()> {
             // Says that it is packed, which nobody looks at.
             "packed" => answer(stream, 200, "Content-Encoding: gzip\r\n", b"the answer")?,
             // Acts on the request of this number among those of its path, and is not heard of any more.
-            "silent-at" => {
+            "silent-at" | "echo-until" => {
                 let before = seen.requests.lock().unwrap_or_else(PoisonError::into_inner);
                 let of_path = before.iter().filter(|one| one.path == path).count();
                 drop(before);
                 match of_path == number {
                     true => drop(stream.read(&mut [0])?),
-                    false => answer(stream, 201, "", of_path.to_string().as_bytes())?,
+                    false if what == "silent-at" => {
+                        answer(stream, 201, "", of_path.to_string().as_bytes())?;
+                    }
+                    false => answer(stream, 201, "", (echo + &body).as_bytes())?,
                 }
             }
             // As that, and is not heard of by anybody after it.

@@ -50,7 +50,7 @@ impl Scene {
 }
 
 /// An endpoint for both services.
-fn declare(
+pub(crate) fn declare(
     host: &Host,
     id: &str,
     services: &Services,

@@ -1,11 +1,11 @@
 //! What an operator sees of a host, and what nobody sees.
 
+use crate::canary::check_hidden;
 use cnsp_tests::bodies::{account, resource, user};
 use cnsp_tests::host::{Host, Options};
 use cnsp_tests::setup::SetupFolder;
 use reqwest::Method;
 use serde_json::Value;
-use std::path::Path;
 
 #[test]
 fn liveness_and_readiness_are_plain_words() {
@@ -122,20 +122,6 @@ fn the_interactive_page_needs_no_network() {
     assert!(start.text.contains("/openapi.json"), "{}", start.text);
 }
 
-/// The files of a folder that hold this text.
-pub(crate) fn holding(folder: &Path, wanted: &str, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            holding(&path, wanted, found);
-        } else if let Ok(bytes) = std::fs::read(&path)
-            && String::from_utf8_lossy(&bytes).contains(wanted)
-        {
-            found.push(path.display().to_string());
-        }
-    }
-}
-
 /// (Contract A8.)
 #[test]
 fn no_password_is_in_a_log_or_on_the_disk() {
@@ -185,12 +171,5 @@ fn no_password_is_in_a_log_or_on_the_disk() {
         use base64::Engine as _;
         base64::engine::general_purpose::STANDARD.encode("canary:caller-password-canary")
     };
-    for secret in ["password-canary", &answered, &basic] {
-        if let Some(line) = log.lines().find(|line| line.contains(secret)) {
-            panic!("`{secret}` is in the log: {line}");
-        }
-        let mut found = Vec::new();
-        holding(&host.data(), secret, &mut found);
-        assert!(found.is_empty(), "`{secret}` is in {found:?}");
-    }
+    check_hidden(&host, &["password-canary", &answered, &basic]);
 }

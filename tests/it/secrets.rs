@@ -1,8 +1,9 @@
 //! Secrets of endpoints: handed over once, kept encrypted, and encrypted with another key when the operator says so.
 
+mod journal;
+
 use crate::breaker::{is_open, sulk};
 use crate::egress::{get, send};
-use crate::observe::holding;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use cnsp::store::{Key, Operation, Partition, SledOptions, SledStore, Space, Store, Tx, Versioned};
@@ -13,7 +14,7 @@ use cnsp_tests::upstream::Upstream;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,20 @@ fn refuses(host: &mut Host, named: &[&str]) {
     let last = log.lines().rfind(|line| line.contains("the host has ended")).unwrap();
     for named in named {
         assert!(last.contains(named), "`{named}` is not in {last}");
+    }
+}
+
+/// The files of a folder that hold this text.
+fn holding(folder: &Path, wanted: &str, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            holding(&path, wanted, found);
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && String::from_utf8_lossy(&bytes).contains(wanted)
+        {
+            found.push(path.display().to_string());
+        }
     }
 }
 
