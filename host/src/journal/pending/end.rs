@@ -200,6 +200,7 @@ fn left(record: &PendingRecord, hours: u64) -> OpenRecord {
         caller: record.caller.clone(),
         plugin: record.plugin.clone().unwrap_or_default(),
         began_ms: record.began_ms,
+        runs: record.attempt,
         stuck: Some(why),
         since_ms: None,
         given_up: false,
