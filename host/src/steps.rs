@@ -24,8 +24,10 @@ use crate::store::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+/// How often it is looked at the clock until it has gone on by a millisecond: no plugin looks so often that does not wait.
+const LOOKS_PER_MS: u64 = 100;
 /// How much of a row's sealed text lies in one record.
 const PART_BYTES_MAX: usize = VALUE_BYTES_MAX - 1024;
 /// How many digits of a key say which part it is.
@@ -74,8 +76,10 @@ pub(crate) struct Steps {
     /// Whether what it does next has to fail, so that the plugin undoes what it did.
     given_up: bool,
     opening: Option<Opening>,
-    /// What the clock said when it was first looked at since the last step, and when that was.
-    looked: Option<(u64, Instant)>,
+    /// What the clock said when it was first looked at since the last step.
+    looked: Option<u64>,
+    /// How often it was looked at since.
+    looks: u64,
     /// What it said last: it does not go back.
     said_ms: u64,
     random: blake3::OutputReader,
@@ -105,6 +109,7 @@ impl Steps {
             given_up: false,
             opening,
             looked: None,
+            looks: 0,
             said_ms: 0,
             random: seed,
             trail,
@@ -192,18 +197,21 @@ impl Steps {
         self.rows.get(self.next).map_or(self.run, |row| row.run)
     }
 
-    /// Milliseconds since 1970: at the first look after each step, as they were when the plugin came here first. It goes
-    /// on from there, for a plugin that waits.
+    /// Milliseconds since 1970: at the first look after each step, as they were when the plugin came here first. From
+    /// there it goes on by how often it is looked at, for a plugin that waits. By the time that passes it could not: in
+    /// another run that is another one, and what a plugin sends may have the clock in it.
     pub(crate) fn now_ms(&mut self) -> u64 {
-        let (at_ms, looked) = self.look();
-        let passed = u64::try_from(looked.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.said_ms = self.said_ms.max(at_ms.saturating_add(passed));
+        let passed = self.looks / LOOKS_PER_MS;
+        self.looks = self.looks.saturating_add(1);
+        self.said_ms = self.look().saturating_add(passed);
         self.said_ms
     }
 
-    fn look(&mut self) -> (u64, Instant) {
+    /// What the clock said first since the last step. It does not go back.
+    fn look(&mut self) -> u64 {
         let recorded = self.rows.get(self.next).map(|row| row.at_ms);
-        *self.looked.get_or_insert_with(|| (recorded.unwrap_or_else(now_ms), Instant::now()))
+        let said_ms = self.said_ms;
+        *self.looked.get_or_insert_with(|| recorded.unwrap_or_else(now_ms).max(said_ms))
     }
 
     /// Bytes that nobody can foresee, and that are the same in each run.
@@ -333,7 +341,7 @@ impl Steps {
             what: what(request),
             digest: digest(request, effect),
             effect,
-            at_ms: self.look().0,
+            at_ms: self.look(),
             run: self.run,
             answer,
         };
@@ -344,6 +352,7 @@ impl Steps {
     fn advance(&mut self) {
         self.next += 1;
         self.looked = None;
+        self.looks = 0;
         self.tell_left();
     }
 

@@ -239,6 +239,25 @@ async fn what_may_have_been_done_is_gone_on_with_and_the_run_is_remembered() {
 }
 
 #[tokio::test]
+async fn the_clock_says_the_same_in_every_run_however_long_it_takes() {
+    let bench = bench();
+    let mut first = bench.begin();
+    let slowly = |steps: &mut Steps| {
+        let began = std::time::Instant::now();
+        let looked = steps.now_ms();
+        while began.elapsed().as_millis() < 5 {
+            std::hint::spin_loop();
+        }
+        (looked, steps.now_ms())
+    };
+    let (looked, again) = slowly(&mut first);
+    ask(&mut first, &request("POST", "a"), response(201, b"")).await;
+    assert!(slowly(&mut first).0 > again, "what passes in a step counts");
+    let mut second = bench.again().await;
+    assert_eq!((second.now_ms(), second.now_ms()), (looked, again));
+}
+
+#[tokio::test]
 async fn a_plugin_may_wait_for_the_clock() {
     let bench = bench();
     let mut steps = bench.begin();
