@@ -26,10 +26,10 @@ pub(crate) struct Picture {
     pub(crate) shown: Vec<String>,
 }
 
-/// A host whose breaker leaves no endpoint alone, and whose callers wait for nothing.
+/// A host whose breaker leaves no endpoint alone, whose callers wait for nothing, and that asks for nothing by itself.
 pub(crate) fn host() -> Host {
     let options = Options::default().set("breaker.failure_count", 1_000_000);
-    options.set("operations.pending_wait_ms", 0).start()
+    options.set("operations.pending_wait_ms", 0).set("drift.check_s", 0).start()
 }
 
 /// Declares the endpoint of each lane, or changes it: a provider may take so long to answer.
