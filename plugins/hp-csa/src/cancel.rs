@@ -1,9 +1,9 @@
 //! Ending an instance: its request while that waits, else its subscription, which is cancelled and then taken out of
 //! CSA's list.
 
-use crate::csa::{Csa, Sent, encode};
+use crate::csa::{Csa, Sent, encode, is_given_up};
 use crate::instance::{self, Instance, Status};
-use crate::order::find_subscription;
+use crate::order::{AT_ONCE, find_subscription};
 use crate::request::{self, Sending, State, Step, Wanted};
 use crate::subscription::{Stage, Subscription, Subscriptions};
 use crate::xml::{self, escape};
@@ -16,11 +16,18 @@ use std::time::Duration;
 /// How often a subscription that is over is to be taken out of the list. It costs nothing more.
 const DELETIONS_MAX: u32 = 3;
 
-/// Where an ending stands, as the token says.
+/// When a cancellation is first looked at.
+const SOON: Duration = Duration::from_secs(1);
+
+/// Where an ending stands, as the token says. What a call of it asks CSA for follows from this and from CSA's answers: what
+/// is kept of the instance may change between a call and its repetition.
 #[derive(Default, Deserialize, Serialize)]
 pub(crate) enum Ending {
+    /// It is found out what there is to end; nothing is changed.
     #[default]
     Begin,
+    /// The order still waits, and is to be cancelled.
+    Withdraw { request: String },
     /// The subscription's cancellation is asked for.
     Ask(Sending),
     /// It is asked for, with this request.
@@ -84,40 +91,102 @@ impl Ending {
         instance: &mut Instance,
         guid: &str,
     ) -> Result<Ended, Failure> {
-        if matches!(self, Self::Begin)
-            && instance.subscription.is_none()
-            && let Some(ended) = end_request(csa, reader, instance)?
-        {
-            return Ok(ended);
+        match self {
+            Self::Begin => self.begin(csa, reader, instance),
+            Self::Withdraw { request } => {
+                let request = request.clone();
+                self.withdraw(csa, instance, &request)
+            }
+            Self::Ask(_) | Self::Cancel { .. } | Self::Delete { .. } => {
+                self.end(csa, reader, instance, guid)
+            }
         }
+    }
+
+    /// Finds out what there is to end.
+    fn begin(
+        &mut self,
+        csa: &Csa,
+        reader: &Subscriptions,
+        instance: &mut Instance,
+    ) -> Result<Ended, Failure> {
+        if instance.subscription.is_none() {
+            // Nobody knows yet whether the order has arrived: whoever looks for it will find out.
+            let Some(request) = instance.request.clone() else {
+                return Ok(Ended::Wait(settings::poll_interval()?));
+            };
+            let found = request::find(csa, &instance.catalog, &request, &instance.person)?;
+            let state = found.map(|request| request.state);
+            match state {
+                None | Some(State::Rejected | State::Cancelled) => return gone(instance, false),
+                Some(State::Pending) => {
+                    *self = Self::Withdraw { request };
+                    return Ok(Ended::Wait(AT_ONCE));
+                }
+                Some(State::Working | State::Completed | State::Failed) => {
+                    find_subscription(csa, reader, instance, &request)?;
+                }
+            }
+            if instance.subscription.is_none() {
+                return match state {
+                    Some(State::Failed) => gone(instance, false),
+                    _ => Ok(Ended::Wait(settings::poll_interval()?)),
+                };
+            }
+        }
+        *self = Self::Ask(Sending::default());
+        Ok(Ended::Wait(AT_ONCE))
+    }
+
+    /// Cancels an order. One that was approved meanwhile cannot be cancelled any more, and is looked at again.
+    fn withdraw(
+        &mut self,
+        csa: &Csa,
+        instance: &mut Instance,
+        request: &str,
+    ) -> Result<Ended, Failure> {
+        match request::cancel(csa, &instance.catalog, request, &instance.person) {
+            Sent::Answer(_) => gone(instance, false),
+            Sent::Not(failure) if failure.retryable || is_given_up(&failure) => {
+                Ok(Ended::Not(failure))
+            }
+            // How it stands tells what came of it.
+            Sent::Not(_) | Sent::Unknown => {
+                *self = Self::Begin;
+                Ok(Ended::Wait(AT_ONCE))
+            }
+        }
+    }
+
+    /// Ends a subscription.
+    fn end(
+        &mut self,
+        csa: &Csa,
+        reader: &Subscriptions,
+        instance: &mut Instance,
+        guid: &str,
+    ) -> Result<Ended, Failure> {
         let Some(subscription) = instance.fetch(csa, reader)? else {
             return gone(instance, false);
         };
         let now = time::now();
-        let is_over = matches!(reader.stage(&subscription, now), Stage::Over(_));
-        if is_over {
-            snapshot::look(csa, reader, instance, &subscription, now)
-                .map_err(snapshot::Trouble::into_failure)?;
-        }
-        // What has failed still takes room until it is cancelled.
-        let is_cancelled = is_over && subscription.status != "ACTIVE";
-        match self {
-            Self::Delete { .. } => {}
-            _ if is_cancelled => *self = Self::Delete { tries: 0 },
-            Self::Begin => *self = Self::Ask(Sending::default()),
-            Self::Ask(_) | Self::Cancel { .. } => {}
+        if matches!(reader.stage(&subscription, now), Stage::Over(_)) {
+            instance.observe(reader, &subscription, None, now).map_err(nonsense)?;
+            // What has failed still takes room until it is cancelled.
+            if subscription.status != "ACTIVE" && !matches!(self, Self::Delete { .. }) {
+                *self = Self::Delete { tries: 0 };
+            }
         }
         match self {
-            Self::Begin => Ok(Ended::Wait(settings::poll_interval()?)),
+            Self::Begin | Self::Withdraw { .. } => Ok(Ended::Wait(AT_ONCE)),
             Self::Ask(sending) => {
-                let name = format!("Cancel {}", instance.name);
                 let wanted = Wanted {
                     catalog: &instance.catalog,
                     person: &instance.person,
                     guid,
                     action: "CANCEL_SUBSCRIPTION",
                     context: &subscription.id,
-                    name: &name,
+                    name: "Cancelled at the marketplace",
                     properties: &[],
                     options: None,
                 };
@@ -125,32 +194,13 @@ impl Ending {
                     Ok(Step::Sent(request)) => {
                         *self = Self::Cancel { request };
                         // It may be over at once.
-                        Ok(Ended::Wait(settings::poll_interval()?.min(Duration::from_secs(1))))
+                        Ok(Ended::Wait(settings::poll_interval()?.min(SOON)))
                     }
                     Ok(Step::Wait(wait)) => Ok(Ended::Wait(wait)),
                     Err(failure) => Ok(Ended::Not(failure)),
                 }
             }
-            Self::Cancel { request } => {
-                let found = request::find(csa, &instance.catalog, request, &instance.person)?;
-                let (respcode, text) = match found.map(|request| request.state) {
-                    Some(State::Rejected) => {
-                        (403, "The cancellation was not approved: the subscription goes on.")
-                    }
-                    Some(State::Cancelled) => (
-                        409,
-                        "The cancellation was itself cancelled in CSA: the subscription goes on.",
-                    ),
-                    Some(State::Failed) => (
-                        502,
-                        "CSA could not cancel the subscription: it goes on. Its vendor must look.",
-                    ),
-                    Some(State::Pending | State::Working | State::Completed) | None => {
-                        return Ok(Ended::Wait(settings::poll_interval()?));
-                    }
-                };
-                Ok(Ended::Not(Failure::refused(respcode, text)))
-            }
+            Self::Cancel { request } => how_far(csa, instance, request),
             Self::Delete { tries } => {
                 *tries = tries.saturating_add(1);
                 match take_out(csa, reader, instance, &subscription)? {
@@ -169,49 +219,28 @@ impl Ending {
     }
 }
 
-/// Ends an order that has no subscription yet. None: it has one now.
-fn end_request(
-    csa: &Csa,
-    reader: &Subscriptions,
-    instance: &mut Instance,
-) -> Result<Option<Ended>, Failure> {
-    let wait = settings::poll_interval()?;
-    // Nobody knows yet whether the order has arrived: whoever looks for it will find out.
-    let Some(id) = instance.request.clone() else { return Ok(Some(Ended::Wait(wait))) };
-    let mut asked = false;
-    loop {
-        let found = request::find(csa, &instance.catalog, &id, &instance.person)?;
-        match found.map(|request| request.state) {
-            None | Some(State::Rejected | State::Cancelled) => {
-                return gone(instance, false).map(Some);
-            }
-            Some(State::Pending) if asked => return Ok(Some(Ended::Wait(wait))),
-            Some(State::Pending) => {
-                match request::cancel(csa, &instance.catalog, &id, &instance.person) {
-                    Sent::Answer(_) => return gone(instance, false).map(Some),
-                    Sent::Not(failure) if failure.retryable => {
-                        return Ok(Some(Ended::Not(failure)));
-                    }
-                    // It was approved meanwhile, or nobody knows: how it stands tells.
-                    Sent::Not(_) | Sent::Unknown => asked = true,
-                }
-            }
-            Some(State::Working | State::Completed | State::Failed) => {
-                find_subscription(csa, reader, instance, &id)?;
-                return match (&instance.subscription, found_failed(csa, instance, &id)?) {
-                    (Some(_), _) => Ok(None),
-                    (None, true) => gone(instance, false).map(Some),
-                    (None, false) => Ok(Some(Ended::Wait(wait))),
-                };
-            }
+/// How far a cancellation is of what still goes on.
+fn how_far(csa: &Csa, instance: &Instance, request: &str) -> Result<Ended, Failure> {
+    let found = request::find(csa, &instance.catalog, request, &instance.person)?;
+    let (respcode, text) = match found.map(|request| request.state) {
+        Some(State::Rejected) => {
+            (403, "The cancellation was not approved: the subscription goes on.")
         }
-    }
+        Some(State::Cancelled) => {
+            (409, "The cancellation was itself cancelled in CSA: the subscription goes on.")
+        }
+        Some(State::Failed) => {
+            (502, "CSA could not cancel the subscription: it goes on. Its vendor must look.")
+        }
+        Some(State::Pending | State::Working | State::Completed) | None => {
+            return Ok(Ended::Wait(settings::poll_interval()?));
+        }
+    };
+    Ok(Ended::Not(Failure::refused(respcode, text)))
 }
 
-/// Whether a request has come to nothing, so that no subscription will follow.
-fn found_failed(csa: &Csa, instance: &Instance, id: &str) -> Result<bool, Failure> {
-    let found = request::find(csa, &instance.catalog, id, &instance.person)?;
-    Ok(found.is_none_or(|request| request.state == State::Failed))
+fn nonsense(why: String) -> Failure {
+    snapshot::Trouble::Unreadable(why).into_failure()
 }
 
 /// Takes a subscription that is over out of CSA's list. That it was asked for is answered with 200 in any case: which

@@ -3,7 +3,7 @@
 use crate::csa::Csa;
 use crate::instance::{self, Instance};
 use crate::options::Said;
-use crate::order::{check_licence, dates, take_text};
+use crate::order::{AT_ONCE, check_licence, dates, take_text};
 use crate::request::{self, Sending, State, Step, Wanted};
 use crate::subscription::Subscriptions;
 use crate::{check, ids, offering, settings, snapshot, time};
@@ -29,7 +29,9 @@ pub(crate) fn update(request: UpdateResource) -> Result<UpdateResourceOutcome, F
     let stage = match operation::token() {
         None => {
             instance.check_live()?;
-            Stage::Send(Sending::default())
+            check(&csa, &reader, &instance, request)?;
+            // At the next call: what is asked for there must not depend on how the instance was just now.
+            return pending(token(&Stage::Send(Sending::default()))?, AT_ONCE);
         }
         Some(token) => serde_json::from_str(&token).map_err(|_| {
             Failure::refused(500, "The host has called with a token that is not this adapter's.")
@@ -41,13 +43,18 @@ pub(crate) fn update(request: UpdateResource) -> Result<UpdateResourceOutcome, F
     }
 }
 
-fn send(
+/// What a modification comes to.
+struct Modification {
+    properties: Vec<(&'static str, String)>,
+    options: Option<String>,
+}
+
+fn check(
     csa: &Csa,
     reader: &Subscriptions,
-    instance: Instance,
+    instance: &Instance,
     request: UpdateResource,
-    mut sending: Sending,
-) -> Result<UpdateResourceOutcome, Failure> {
+) -> Result<Modification, Failure> {
     let mut parameters = request.parameters.unwrap_or_default();
     check_licence("license", parameters.license)?;
     let mut extra = request.additionalparameters;
@@ -63,21 +70,31 @@ fn send(
     }
     let options = match said.is_empty() {
         true => None,
-        false => options(csa, &instance, &said)?,
+        false => options(csa, instance, &said)?,
     };
+    Ok(Modification { properties, options })
+}
+
+fn send(
+    csa: &Csa,
+    reader: &Subscriptions,
+    instance: Instance,
+    request: UpdateResource,
+    mut sending: Sending,
+) -> Result<UpdateResourceOutcome, Failure> {
+    let Modification { properties, options } = check(csa, reader, &instance, request)?;
     let Some(subscription) = instance.subscription.clone() else {
         return Err(Failure::refused(409, "The instance has no subscription yet."));
     };
     let guid = ids::of_operation("modify")?;
     let action = settings::modify_action();
-    let name = format!("Modify {}", instance.name);
     let wanted = Wanted {
         catalog: &instance.catalog,
         person: &instance.person,
         guid: &guid,
         action: &action,
         context: &subscription,
-        name: &name,
+        name: "Modified at the marketplace",
         properties: &properties,
         options: options.as_deref(),
     };

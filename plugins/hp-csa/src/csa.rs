@@ -14,6 +14,14 @@ const BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The longest wait that a busy CSA is granted.
 const WAIT_S_MAX: u64 = 3600;
 
+/// The `errorcode` of what fails because somebody has given the operation up.
+const GIVEN_UP: &str = "GIVEN_UP";
+
+/// Whether that is why something failed. What is asked for after it goes through, so that it can be taken back.
+pub(crate) fn is_given_up(failure: &Failure) -> bool {
+    failure.errorcode.as_deref() == Some(GIVEN_UP)
+}
+
 /// CSA, for one call.
 pub(crate) struct Csa {
     url: String,
@@ -75,7 +83,9 @@ impl Csa {
         };
         read().or_else(|failure: Failure| match operation::token() {
             // What is at work goes on, whatever is answered to one look at it.
-            Some(_) if !failure.retryable => Err(failure.after(settings::poll_interval()?)),
+            Some(_) if !failure.retryable && !is_given_up(&failure) => {
+                Err(failure.after(settings::poll_interval()?))
+            }
             _ => Err(failure),
         })
     }
@@ -225,6 +235,10 @@ fn unsent(error: &HttpError) -> Failure {
         8 => {
             let text = "CSA has asked to be left alone for a while. Try again later.";
             Failure::refused(503, text).retryable()
+        }
+        9 => {
+            let text = "Somebody has given this operation up.";
+            Failure::refused(409, text).code(GIVEN_UP)
         }
         _ => {
             let text = "CSA cannot be asked. The plugin's log says why: its vendor must look.";

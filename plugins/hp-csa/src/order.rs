@@ -12,6 +12,10 @@ use cnsp_sdk::types::*;
 use cnsp_sdk::{Failure, OpenMapExt, done, operation, pending_resource};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::time::Duration;
+
+/// What an operation that goes on at its next call waits for it.
+pub(crate) const AT_ONCE: Duration = Duration::from_millis(100);
 
 /// Where an order stands, as its token says.
 #[derive(Deserialize, Serialize)]
@@ -176,19 +180,20 @@ fn send(
     mut sending: Sending,
 ) -> Result<CreateResourceOutcome, Failure> {
     let is_new = kept.is_none();
-    let mut instance = kept.unwrap_or(order.instance);
-    let name = instance.name.clone();
+    let asked = &order.instance;
     let wanted = Wanted {
-        catalog: &instance.catalog.clone(),
-        person: &instance.person.clone(),
-        guid: &instance.id.clone(),
+        catalog: &asked.catalog,
+        person: &asked.person,
+        guid: &asked.id,
         action: "ORDER",
         context: &order.offering,
-        name: &name,
+        name: &asked.name,
         properties: &order.properties,
         options: order.options.as_deref(),
     };
-    let (stage, wait) = match sending.go_on(csa, &wanted) {
+    let sent = sending.go_on(csa, &wanted);
+    let mut instance = kept.unwrap_or(order.instance);
+    let (stage, wait) = match sent {
         Ok(Step::Sent(request)) => {
             instance.set_request(request)?;
             (Stage::Wait, settings::poll_interval()?)
@@ -248,7 +253,7 @@ fn wait(
         // What was rejected, or failed before there was anything to deploy.
         (Some(failure), None) => refused(instance, failure),
         (Some(failure), Some(_)) if failure.respcode != 502 => refused(instance, failure),
-        (Some(_), Some(_)) => clean(csa, reader, instance, Ending::default()),
+        (Some(_), Some(_)) => begin_cleaning(instance),
         (None, None) => again(instance, Stage::Wait),
         (None, Some(subscription)) => {
             let now = time::now();
@@ -264,7 +269,7 @@ fn wait(
                         ..CreatedResource::default()
                     })
                 }
-                How::Over(_) => clean(csa, reader, instance, Ending::default()),
+                How::Over(_) => begin_cleaning(instance),
                 How::Before | How::Between => again(instance, Stage::Wait),
             }
         }
@@ -284,6 +289,12 @@ pub(crate) fn find_subscription(
         Some(subscription) => instance.set_subscription(&subscription.id),
         None => Ok(()),
     }
+}
+
+/// At the next call: what is asked for there must not depend on what this one has found out.
+fn begin_cleaning(instance: Instance) -> Result<CreateResourceOutcome, Failure> {
+    instance.save()?;
+    pending_resource(instance.id, token(&Stage::Clean(Ending::default()))?, AT_ONCE)
 }
 
 fn again(instance: Instance, stage: Stage) -> Result<CreateResourceOutcome, Failure> {

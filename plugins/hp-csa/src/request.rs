@@ -1,6 +1,6 @@
 //! CSA's requests: orders, modifications and cancellations, which people may have to approve.
 
-use crate::csa::{Csa, Sent, encode};
+use crate::csa::{Csa, Sent, encode, is_given_up};
 use crate::organization::Person;
 use crate::settings;
 use crate::xml::{self, Element, escape};
@@ -150,6 +150,30 @@ impl Wanted<'_> {
     }
 }
 
+impl Wanted<'_> {
+    /// Cancels the request if CSA has it, and gives the failure with what has become of that.
+    fn take_back(&self, csa: &Csa, mut failure: Failure) -> Failure {
+        let id = match self.look(csa) {
+            Ok(Some(id)) => id,
+            Ok(None) => return failure,
+            Err(why) => return why,
+        };
+        match cancel(csa, self.catalog, &id, self.person) {
+            Sent::Answer(_) => {
+                failure.errormessage += " The request was cancelled in CSA.";
+                failure
+            }
+            Sent::Not(why) if why.retryable => why,
+            Sent::Not(_) | Sent::Unknown => {
+                failure.errormessage += &format!(
+                    " CSA has not cancelled the request {id}, and may still carry it out: its vendor must look."
+                );
+                failure.with("orphans", [format!("the request {id}")])
+            }
+        }
+    }
+}
+
 /// Where the sending of a request stands, from one call to the next.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Sending {
@@ -209,9 +233,11 @@ impl Sending {
             Sent::Unknown => {}
         }
         self.sent = self.sent.saturating_add(1);
-        // What goes wrong with that is no reason to begin anew: the request may be there.
-        if let Ok(Some(id)) = wanted.look(csa) {
-            return Ok(Step::Sent(id));
+        match wanted.look(csa) {
+            Ok(Some(id)) => return Ok(Step::Sent(id)),
+            Err(failure) if is_given_up(&failure) => return Err(wanted.take_back(csa, failure)),
+            // What goes wrong with that is no reason to begin anew: the request may be there.
+            Ok(None) | Err(_) => {}
         }
         let settle = i64::try_from(settings::settle()?.as_millis()).unwrap_or(i64::MAX);
         self.look_until = Some(time::now().saturating_add(settle));

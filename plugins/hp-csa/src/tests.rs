@@ -24,6 +24,9 @@ struct Csa {
     posted: Vec<String>,
     /// As the marked requests are told.
     ordered: Option<String>,
+    /// How often a list of requests fails since somebody has given the operation up.
+    given_up: u32,
+    cancelled: Vec<String>,
 }
 
 type Shared = Rc<RefCell<Csa>>;
@@ -65,6 +68,15 @@ fn answer(csa: &mut Csa, request: &Request) -> Answer {
         },
         ("GET", ["catalog", "c", "offering", _]) => {
             xml("<ServiceOffering><id>o</id><name>Server</name></ServiceOffering>".to_owned())
+        }
+        ("GET", ["catalog", "c", "request"]) if csa.given_up > 0 => {
+            csa.given_up -= 1;
+            Err(HttpError { code: 9, message: "given up".to_owned(), outcome_unknown: false })
+        }
+        ("GET", ["catalog", "c", "request", id, "cancel"]) => {
+            assert_eq!(request.effect, Some(true));
+            csa.cancelled.push((*id).to_owned());
+            xml(format!("<ServiceRequest><id>{id}</id></ServiceRequest>"))
         }
         ("GET", ["catalog", "c", "request"]) => {
             let body = csa.ordered.clone().unwrap_or_default();
@@ -118,6 +130,15 @@ fn requestor() -> Requestor {
         provideraccountid: Some("org".to_owned()),
         provideruserid: Some("ada".to_owned()),
         ..Requestor::default()
+    }
+}
+
+fn order() -> CreateResource {
+    CreateResource {
+        resource: ResourceKind { type_: "saas".to_owned(), ..ResourceKind::default() },
+        parameters: CreateParameters { sku: "c/o".to_owned(), ..CreateParameters::default() },
+        requestor: requestor(),
+        ..CreateResource::default()
     }
 }
 
@@ -250,13 +271,7 @@ fn what_changes_all_the_time_loses_its_oldest() {
 #[test]
 fn an_order_that_nobody_has_answered_is_the_one_that_a_snapshot_finds() {
     let csa = csa(&["ada"]);
-    let order = CreateResource {
-        resource: ResourceKind { type_: "saas".to_owned(), ..ResourceKind::default() },
-        parameters: CreateParameters { sku: "c/o".to_owned(), ..CreateParameters::default() },
-        requestor: requestor(),
-        ..CreateResource::default()
-    };
-    let create = || HpCsa::create_resource(order.clone());
+    let create = || HpCsa::create_resource(order());
     let CreateResourceOutcome::Pending(pending) = testing::run("order", 1, None, create).unwrap()
     else {
         panic!("it is pending");
@@ -291,6 +306,27 @@ fn an_order_that_nobody_has_answered_is_the_one_that_a_snapshot_finds() {
 }
 
 #[test]
+fn an_order_that_somebody_gives_up_is_taken_back() {
+    let csa = csa(&["ada"]);
+    csa.borrow_mut().given_up = 1;
+    let create = || HpCsa::create_resource(order());
+    // Nobody knows of it, and so there is nothing to take back.
+    let failure = testing::operation("order", create).unwrap_err();
+    assert_eq!((failure.respcode, failure.errorcode.as_deref()), (409, Some("GIVEN_UP")));
+    assert!(testing::keys().is_empty() && csa.borrow().cancelled.is_empty());
+    // It has arrived.
+    let body = csa.borrow().posted[0].clone();
+    let (_, mark) = body.split_once("<description>").unwrap();
+    let mark = mark.split_once("</description>").unwrap().0;
+    csa.borrow_mut().ordered =
+        Some(format!("<ServiceRequest><id>r-1</id><name>{mark}</name></ServiceRequest>"));
+    csa.borrow_mut().given_up = 1;
+    let failure = testing::operation("order", create).unwrap_err();
+    assert!(failure.errormessage.contains("was cancelled in CSA"), "{failure:?}");
+    assert_eq!(csa.borrow().cancelled, ["r-1"]);
+}
+
+#[test]
 fn what_keeps_csa_from_being_asked_is_told() {
     csa(&["ada"]);
     for (code, respcode, retryable) in [
@@ -300,6 +336,7 @@ fn what_keeps_csa_from_being_asked_is_told() {
         (4, 502, false),
         (5, 502, false),
         (8, 503, true),
+        (9, 409, false),
     ] {
         testing::on_http(move |_| {
             Err(HttpError { code, message: "why".to_owned(), outcome_unknown: false })
@@ -310,7 +347,7 @@ fn what_keeps_csa_from_being_asked_is_told() {
         let failure = testing::run("op", 2, Some("{\"Wait\":\"r\"}"), || {
             HpCsa::list_accounts(Page::default())
         });
-        assert!(failure.unwrap_err().retryable, "{code}");
+        assert_eq!(failure.unwrap_err().retryable, code != 9, "{code}");
     }
     testing::unset_config("time_zone");
     assert!(snapshot("op").unwrap_err().errormessage.contains("`time_zone`"));

@@ -16,6 +16,11 @@ fn everything_is_asked_for_once_whatever_gets_lost() {
     an_order_that_never_arrived_is_sent_again(&scene);
     a_modification_and_a_cancellation_are_found_again(&scene);
     a_deletion_whose_answer_is_lost_is_looked_for(&scene);
+}
+
+#[test]
+fn what_csa_answers_otherwise_makes_and_loses_nothing() {
+    let scene = Scene::start(patient(), "");
     what_csa_refuses_leaves_nothing(&scene);
     a_busy_csa_is_asked_later(&scene);
     polls_that_fail_are_no_failures_of_the_order(&scene);

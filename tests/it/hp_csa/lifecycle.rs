@@ -5,7 +5,7 @@ use super::{
 };
 use crate::check;
 use cnsp_tests::bodies::{action, unique};
-use cnsp_tests::hp_csa::{CATALOG, MAIL, Op};
+use cnsp_tests::hp_csa::{CATALOG, HpCsa, MAIL, Op};
 use serde_json::{Value, json};
 
 #[test]
@@ -242,6 +242,13 @@ fn outcome(scene: &Scene, method: &str, body: &Value) -> cnsp_tests::client::Ans
     })
 }
 
+/// Waits until CSA was sent so many requests.
+fn asked_for(csa: &HpCsa, count: usize) {
+    cnsp_tests::eventually("it is asked for", super::LONG, || {
+        (csa.count(Op::Submit) == count).then_some(())
+    });
+}
+
 fn an_approved_order_goes_on(scene: &Scene) {
     let (csa, client, customer) = scene.fresh();
     let (body, id) = waiting(scene, &customer);
@@ -311,6 +318,7 @@ fn a_denied_modification_changes_nothing(scene: &Scene) {
     csa.state().approval = true;
     let body = update(&customer, &instance, json!("Large"));
     assert_eq!(client.put("/resource", &body).body()["status"], "pending");
+    asked_for(csa, 2);
     csa.state().decide(false);
     let refused = outcome(scene, "put", &body);
     check("hp_csa.put_resource.error", &refused);
@@ -330,9 +338,7 @@ fn a_denied_cancellation_leaves_it_running(scene: &Scene) {
     csa.state().approval = true;
     let body = cnsp_tests::bodies::deletion(&customer.account, &unique("delete"), &instance.id);
     client.delete("/resource", &body);
-    cnsp_tests::eventually("it is asked for", super::LONG, || {
-        (csa.count(Op::Submit) == 2).then_some(())
-    });
+    asked_for(csa, 2);
     csa.state().decide(false);
     let refused = outcome(scene, "delete", &body);
     assert!(refused.status == 403 && refused.error().contains("goes on"), "{}", refused.text);
