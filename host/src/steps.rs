@@ -17,7 +17,7 @@ pub(crate) use self::trail::Trail;
 use self::row::{GIVEN_UP, Kept, NOT_REACHED, Row, digest, lost, what};
 use crate::plugin::bindings::cnsp::adapter::http::{HttpError, Request, Response};
 use crate::sealer::{Sealer, place};
-use crate::store::json::{parse, put, read};
+use crate::store::json::{parse, put, read, unchanged};
 use crate::store::operation::{OpenRecord, StepRecord, open_key, step_key};
 use crate::store::{
     Key, Operation, Partition, Range, Store, Tx, VALUE_BYTES_MAX, commit_patiently,
@@ -318,17 +318,23 @@ impl Steps {
             gone.extend(parts.map(|part| Operation::Delete(self.key(number, part))));
         }
         let open = open_key(&self.of.endpoint, &self.of.operation);
+        let mut conditions = Vec::new();
         if !left && self.opening.is_none() {
             // The provider is as it was: nothing has to be brought to an end.
             gone.insert(0, Operation::Delete(open));
             self.trail.lock().opened = false;
-        } else if acted && let Some((record, _)) = read::<OpenRecord>(&*self.store, &open).await? {
+        } else if acted
+            && let Some((record, version)) = read::<OpenRecord>(&*self.store, &open).await?
+        {
+            // Somebody may be setting it aside just now.
+            conditions.push(unchanged(open.clone(), Some(version)));
             // The rows that are left need not tell that there was a run.
             gone.insert(0, put(open, &OpenRecord { runs: self.run, ..record })?);
         }
         for some in gone.chunks(PARTS_AT_A_TIME) {
             let mut tx = Tx::new(Partition::of(&self.of.endpoint));
             tx.operations = some.to_vec();
+            tx.conditions = std::mem::take(&mut conditions);
             commit_patiently(&*self.store, tx).await?;
         }
         self.rows.truncate(kept);

@@ -7,7 +7,7 @@ use crate::keystone::{Keystone, Purpose};
 use crate::record::{Account, Instance, User};
 use crate::resource::check_type;
 use crate::settings::Settings;
-use crate::undo::{Thing, Undo};
+use crate::undo::Undo;
 use crate::upstream::Trouble;
 use crate::{catalog, check};
 use cnsp_sdk::types::*;
@@ -111,10 +111,10 @@ fn provision(
     let (billingstack, keystone) = (BillingStack { settings }, Keystone { settings });
     let placeholder = placeholder(operation);
     let id = billingstack.create_subscription(body, &placeholder)?.id;
-    undo.made(Thing::Subscription { id: id.clone(), name: placeholder });
+    undo.subscription(&id, &placeholder);
     let purpose = Purpose::Subscription(id.clone());
     let tenant = keystone.create_tenant(&purpose, operation)?.id;
-    undo.made(Thing::Tenant { id: tenant.clone(), name: purpose.to_string() });
+    undo.tenant(&tenant, &purpose.to_string());
     let role = &settings.roles.openstack_admin;
     keystone.grant(&purpose, &tenant, owner, role, "openstack_admin_role")?;
     billingstack.set_resource(&id, &tenant).map_err(|refusal| {

@@ -8,7 +8,7 @@ use crate::id::Id;
 use crate::keystone::{Keystone, Purpose, is_too_early, not_let_in};
 use crate::record::{Account, User};
 use crate::settings::Settings;
-use crate::undo::{Thing, Undo};
+use crate::undo::Undo;
 use crate::upstream::Trouble;
 use cnsp_sdk::types::*;
 use cnsp_sdk::{Failure, OpenMapExt, done, operation, random};
@@ -58,13 +58,13 @@ pub(crate) fn create(request: CreateAccount) -> Result<CreateAccountOutcome, Fai
     let made = (|| -> Result<(User, Account), Trouble> {
         let user = keystone.create_user(&owner.email, &owner.password, &operation);
         let user = user.map_err(|trouble| taken(trouble, TAKEN))?.id;
-        undo.made(Thing::User { id: user.clone(), name: owner.email.clone() });
+        undo.user(&user, &owner.email);
         first_sign_in(&keystone, &user, &owner.email, &owner.password, owner.generated)?;
         let customer = billingstack.create_customer(&request.accountname, &contact, &operation)?.id;
-        undo.made(Thing::Customer { id: customer.clone(), name: request.accountname.clone() });
+        undo.customer(&customer, &request.accountname);
         let purpose = Purpose::Customer(customer.clone());
         let tenant = keystone.create_tenant(&purpose, &operation)?.id;
-        undo.made(Thing::Tenant { id: tenant.clone(), name: purpose.to_string() });
+        undo.tenant(&tenant, &purpose.to_string());
         let roles = [
             (&settings.roles.openstack_admin, "openstack_admin_role"),
             (&settings.roles.billingstack_admin, "billingstack_admin_role"),

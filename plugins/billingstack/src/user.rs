@@ -5,7 +5,7 @@ use crate::keystone::{Keystone, Purpose};
 use crate::record::{self, Account, User};
 use crate::settings::Settings;
 use crate::signup::{check_names, first_sign_in, password, taken};
-use crate::undo::{Thing, Undo};
+use crate::undo::Undo;
 use crate::{check, page};
 use cnsp_sdk::types::*;
 use cnsp_sdk::{Failure, OpenMapExt, done, operation};
@@ -29,7 +29,7 @@ pub(crate) fn create(request: CreateUser) -> Result<CreateUserOutcome, Failure> 
         Ok(user) => user.id,
         Err(trouble) => return Err(undo.run(trouble)),
     };
-    undo.made(Thing::User { id: id.clone(), name: request.email.clone() });
+    undo.user(&id, &request.email);
     let purpose = Purpose::Customer(account.customer.clone());
     let member = &settings.roles.member;
     let finished = match generated {

@@ -26,8 +26,6 @@ pub(crate) enum Left {
     Either,
     /// A part of a change that another request goes on with, to its end.
     Part,
-    /// What could not be undone, each thing named in `orphans`.
-    Orphans,
 }
 
 /// How a cell has ended.
@@ -63,13 +61,6 @@ impl Third {
         }
         let right = match self.left {
             Left::Either => [before, after].iter().any(|end| end.has == picture.has),
-            Left::Orphans => {
-                let orphans = answer.body()["orphans"].as_array().map_or(0, Vec::len);
-                let left = more(&before.has, &picture.has);
-                // Roles go with what they are of.
-                let left = left.iter().filter(|thing| !thing.starts_with("role")).count();
-                orphans == left && picture.shown == before.shown
-            }
             Left::Part => {
                 let request = cell.course.operation.request(lane, scene);
                 let went_on = settle(|| request.ask(client));
@@ -79,17 +70,4 @@ impl Third {
         };
         (!right).then(|| format!("{:?} is not so: {picture:?}", self.left))
     }
-}
-
-/// What there is now and was not before.
-fn more<'a>(before: &[String], now: &'a [String]) -> Vec<&'a String> {
-    let mut before: Vec<&String> = before.iter().collect();
-    let is_new = |thing: &&String| match before.iter().position(|old| old == thing) {
-        Some(at) => {
-            before.remove(at);
-            false
-        }
-        None => true,
-    };
-    now.iter().filter(is_new).collect()
 }

@@ -27,24 +27,14 @@ impl Provider for BillingStack {
         Assign,
         Revoke,
     ];
-    const THIRDS: &'static [Third] = &[
-        Third {
-            why: "what was made cannot be deleted again while the provider is away",
-            operations: &[CreateAccount, CreateUser, CreateResource],
-            step: ["P", ""],
-            events: &[Event::Outage],
-            says: "Left behind",
-            left: Left::Orphans,
-        },
-        Third {
-            why: "a deletion that is refused half way cannot be taken back",
-            operations: &[DeleteAccount, DeleteResource],
-            step: ["DELETE", ""],
-            events: &[Event::Once(Fault::Status(422)), Event::Once(Fault::Status(409))],
-            says: "",
-            left: Left::Part,
-        },
-    ];
+    const THIRDS: &'static [Third] = &[Third {
+        why: "a deletion that is refused half way cannot be taken back",
+        operations: &[DeleteAccount, DeleteResource],
+        step: ["DELETE", ""],
+        events: &[Event::Once(Fault::Status(422)), Event::Once(Fault::Status(409))],
+        says: "",
+        left: Left::Part,
+    }];
     const CELLS_MIN: usize = 520;
 
     fn start() -> Self {
