@@ -1,8 +1,9 @@
 //! Usage: what the snapshots have made billable, in the periods of the server's calendar. CSA is not asked: a bill of the
 //! same window has to be the same tomorrow.
 
-use crate::instance::{self, Instance, Owner};
-use crate::meter::{Part, Rule};
+use crate::instance::{self, Instance};
+use crate::meter::{Label, Owner};
+use crate::parts::{Part, Rule};
 use crate::snapshot::{self, Coverage};
 use crate::time::{self, Zone};
 use crate::{csa::Csa, ids, money, offering, organization, settings};
@@ -218,10 +219,10 @@ impl Feed {
     }
 }
 
-fn base(instance: &Instance, charge: &str, name: &str) -> UsageRecord {
+fn base(instance: &Instance, label: &Label, charge: &str, name: &str) -> UsageRecord {
     let mut info = OpenMap::new();
-    info.put("displayname", &instance.name);
-    match &instance.owner {
+    info.put("displayname", &label.name);
+    match &label.owner {
         Some(Owner::Group(group)) => info.put("ownergroup", group),
         Some(Owner::Person(person)) => info.put("createdby", person),
         None => {}
@@ -251,7 +252,7 @@ fn setup(instance: &Instance, window: &Range<i64>) -> Option<UsageRecord> {
     let begun = instance.meter.begun.as_ref().filter(|begun| window.contains(&begun.at))?;
     let terms = begun.terms.as_ref()?;
     let amount = money::text(terms.setup?);
-    let mut record = base(instance, offering::SETUP, "Setup");
+    let mut record = base(instance, &begun.label, offering::SETUP, "Setup");
     record.usage_start_time = time::instant(begun.at);
     record.usage_end_time = time::instant(begun.at);
     record.unit = "/once".to_owned();
@@ -264,7 +265,7 @@ fn setup(instance: &Instance, window: &Range<i64>) -> Option<UsageRecord> {
 
 /// What is paid for a part of a period.
 fn recurring(instance: &Instance, part: &Part<'_>, proration: settings::Proration) -> UsageRecord {
-    let mut record = base(instance, offering::RECURRING, "Recurring");
+    let mut record = base(instance, &part.of.label, offering::RECURRING, "Recurring");
     record.usage_start_time = time::instant(part.start);
     record.usage_end_time = time::instant(part.end);
     record.unit = part.recurring.every.unit().to_owned();

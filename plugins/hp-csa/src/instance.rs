@@ -1,19 +1,17 @@
 //! Instances: what was ordered here, and what was found in CSA. They are kept with what is billable of them, and read
 //! live.
 
-use crate::csa::{Csa, encode};
-use crate::meter::{Interval, Meter, Observation};
+use crate::csa::Csa;
+use crate::meter::{Interval, Label, Meter, Observation, Owner, Reservation};
 use crate::organization::Person;
-use crate::subscription::{self, Stage, Subscription, Subscriptions};
-use crate::{check, ids, money, offering, time};
+use crate::subscription::{Stage, Subscription, Subscriptions};
+use crate::{check, ids, offering, time};
 use cnsp_sdk::types::*;
 use cnsp_sdk::{Failure, OpenMapExt, kv};
 use serde::{Deserialize, Serialize};
 
 /// The only type of artifact.
 pub(crate) const TYPE: &str = "saas";
-/// Below what `kv` lists at once, so that one more tells whether there is a next page.
-const ITEMS_MAX: u32 = 200;
 /// Intervals of one instance: more than two changes a day, for as long as they are kept.
 const INTERVALS_MAX: u32 = 1000;
 
@@ -36,16 +34,6 @@ impl Status {
             Self::Cancel => "cancel",
         }
     }
-}
-
-/// Who pays.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Owner {
-    /// The group that shares it.
-    Group(String),
-    /// Whoever has ordered it.
-    Person(String),
 }
 
 /// An instance, as it is kept.
@@ -154,15 +142,22 @@ impl Instance {
         &mut self,
         reader: &Subscriptions,
         subscription: &Subscription,
-        reservation: Option<&crate::meter::Reservation>,
+        reservation: Option<&Reservation>,
         at: i64,
     ) -> Result<(), String> {
         let terms = subscription.terms.as_ref().map_err(Clone::clone)?;
         let stage = reader.stage(subscription, at);
+        match (&subscription.group, &self.owner) {
+            (Some(group), _) => self.owner = Some(Owner::Group(group.clone())),
+            (None, Some(Owner::Group(_))) => self.owner = None,
+            (None, Some(Owner::Person(_)) | None) => {}
+        }
+        let label = Label { name: subscription.name.clone(), owner: self.owner.clone() };
         let ended = self.meter.observe(&Observation {
             at,
             stage,
             start: subscription.start,
+            label: &label,
             terms: terms.as_ref(),
             reservation,
         });
@@ -172,9 +167,6 @@ impl Instance {
         self.end = self.meter.over.or(subscription.end);
         if self.offering.is_none() {
             self.offering.clone_from(&subscription.offering);
-        }
-        if let Some(group) = &subscription.group {
-            self.owner = Some(Owner::Group(group.clone()));
         }
         match ended {
             Some(interval) => self.keep(&interval).map_err(|failure| failure.errormessage),
@@ -193,7 +185,7 @@ impl Instance {
         Ok(())
     }
 
-    fn status_at(&self, stage: Stage, subscription: &Subscription) -> Status {
+    pub(crate) fn status_at(&self, stage: Stage, subscription: &Subscription) -> Status {
         match stage {
             Stage::Over(_) => Status::Cancel,
             Stage::Before => Status::Pending,
@@ -360,86 +352,4 @@ pub(crate) fn part(
         last = Some(id.to_owned());
     }
     Ok((found, last.filter(|_| more)))
-}
-
-/// As it is now in CSA, as far as that has it.
-pub(crate) fn get(id: &str) -> Result<ResourceInfo, Failure> {
-    let mut instance = open(id)?;
-    let csa = Csa::open()?;
-    let reader = Subscriptions::open()?;
-    let mut more = OpenMap::new();
-    if let Some(subscription) = instance.fetch(&csa, &reader)? {
-        show(&csa, &instance, &subscription, &mut more)?;
-        let stage = reader.stage(&subscription, time::now());
-        instance.status = instance.status_at(stage, &subscription);
-        instance.name.clone_from(&subscription.name);
-        instance.start = subscription.start;
-        instance.end = instance.meter.over.or(subscription.end);
-    }
-    let mut info = instance.into_info();
-    info.additionalparameters.extend(more);
-    Ok(info)
-}
-
-/// What CSA says of a subscription beside what CNSP has a place for.
-fn show(
-    csa: &Csa,
-    instance: &Instance,
-    subscription: &Subscription,
-    map: &mut OpenMap,
-) -> Result<(), Failure> {
-    map.put("subscriptionstatus", check::said(&subscription.status));
-    if let Some(state) = &subscription.state {
-        map.put("instancestate", check::said(state));
-    }
-    match &subscription.terms {
-        Ok(None) => {}
-        Ok(Some(terms)) => {
-            map.put("currency", &terms.currency);
-            if let Some(setup) = terms.setup {
-                map.put("setupprice", money::text(setup));
-            }
-            if let Some(recurring) = &terms.recurring {
-                map.put("recurringprice", money::text(recurring.price));
-                map.put("recurrenceperiod", recurring.every.name());
-            }
-        }
-        Err(why) => map.put("problem", format!("What it costs cannot be told: {why}.")),
-    }
-    if let Some(reserved) = subscription::reservation(csa, &subscription.id, &instance.person)? {
-        map.put("reservation", reserved);
-    }
-    if let Some(id) = &subscription.instance {
-        map.put("serviceinstanceid", id);
-        let path = format!(
-            "/catalog/{}/instance/{}?userIdentifier={}",
-            encode(&instance.catalog),
-            encode(id),
-            encode(&instance.person.id)
-        );
-        let root = csa.find(&path, "The service instance")?;
-        let kind = root.as_ref().and_then(|root| root.text_at(&["serviceDesignerExperienceType"]));
-        if let Some(kind) = kind {
-            map.put("experiencetype", check::said(kind));
-        }
-    }
-    Ok(())
-}
-
-/// As they were at the last snapshot, with all that was ordered here.
-pub(crate) fn list(account: &str, page: Page) -> Result<ResourcePage, Failure> {
-    if !ids::is_plain(account) {
-        return Err(crate::organization::missing());
-    }
-    if page.after.as_deref().is_some_and(|after| !ids::is_plain(after)) {
-        return Err(Failure::invalid("`after` is not a cursor of this list."));
-    }
-    let limit = page.limit.unwrap_or(ITEMS_MAX).clamp(1, ITEMS_MAX);
-    let (found, next) = part(account, page.after.as_deref(), limit)?;
-    if found.is_empty() && page.after.is_none() {
-        // Of an organization that there is not, this has to be said.
-        let csa = Csa::open()?;
-        crate::organization::open(&csa, &csa.admin()?, account)?;
-    }
-    Ok(ResourcePage { resources: found.into_iter().map(Instance::into_info).collect(), next })
 }

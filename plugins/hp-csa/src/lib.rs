@@ -16,6 +16,8 @@ mod offering;
 mod options;
 mod order;
 mod organization;
+mod parts;
+mod read;
 mod request;
 mod settings;
 mod snapshot;
@@ -106,11 +108,11 @@ impl Adapter for HpCsa {
     }
 
     fn get_resource(providerinstanceid: String) -> Result<ResourceInfo, Failure> {
-        instance::get(&providerinstanceid)
+        read::get(&providerinstanceid)
     }
 
     fn list_resources(account: String, page: Page) -> Result<ResourcePage, Failure> {
-        instance::list(&account, page)
+        read::list(&account, page)
     }
 
     fn usage(scope: BillingScope, window: Window, page: Page) -> Result<UsageFeed, Failure> {

@@ -1,15 +1,9 @@
-//! What is billable: observations become intervals, and intervals become parts of the calendar's periods. No part is told
-//! before it is certain, so that one that was told never changes.
+//! What is billable: observations of a subscription become intervals in which nothing changed.
 
-use crate::money;
-use crate::settings::Proration;
 use crate::subscription::Stage;
-use crate::terms::{Recurring, Terms};
-use crate::time::{Period, Zone};
-use rust_decimal::Decimal;
+use crate::terms::Terms;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::ops::Range;
 
 /// What was reserved, by property.
 pub(crate) type Reservation = Map<String, Value>;
@@ -34,10 +28,29 @@ pub(crate) struct Meter {
     pub(crate) over: Option<i64>,
 }
 
+/// What it is called, and who pays: what an invoice shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Label {
+    pub(crate) name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<Owner>,
+}
+
+/// Who pays.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Owner {
+    /// The group that shares it.
+    Group(String),
+    /// Whoever has ordered it.
+    Person(String),
+}
+
 /// The beginning.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 pub(crate) struct Begun {
     pub(crate) at: i64,
+    pub(crate) label: Label,
     /// At the prices of then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) terms: Option<Terms>,
@@ -55,6 +68,7 @@ pub(crate) struct Interval {
     pub(crate) to: Option<i64>,
     #[serde(default)]
     pub(crate) to_slack: i64,
+    pub(crate) label: Label,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) terms: Option<Terms>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -67,6 +81,7 @@ pub(crate) struct Observation<'a> {
     pub(crate) stage: Stage,
     /// When CSA says that it starts.
     pub(crate) start: Option<i64>,
+    pub(crate) label: &'a Label,
     pub(crate) terms: Option<&'a Terms>,
     /// None: not asked, or not said.
     pub(crate) reservation: Option<&'a Reservation>,
@@ -86,7 +101,11 @@ impl Meter {
             (Stage::Deployed, None) => {
                 let (from, from_slack) = self.beginning(seen, last);
                 if self.begun.is_none() {
-                    self.begun = Some(Begun { at: from, terms: seen.terms.cloned() });
+                    self.begun = Some(Begun {
+                        at: from,
+                        label: seen.label.clone(),
+                        terms: seen.terms.cloned(),
+                    });
                 }
                 self.over = None;
                 self.open = Some(interval(from, from_slack, seen));
@@ -94,6 +113,7 @@ impl Meter {
             }
             (Stage::Deployed, Some(open)) => {
                 let same = open.terms.as_ref() == seen.terms
+                    && open.label == *seen.label
                     && seen.reservation.is_none_or(|reserved| *reserved == open.reservation);
                 if same {
                     self.open = Some(open);
@@ -135,6 +155,7 @@ impl Meter {
             at,
             stage: Stage::Over(None),
             start: None,
+            label: &Label::default(),
             terms: None,
             reservation: None,
         })
@@ -158,6 +179,7 @@ fn interval(from: i64, from_slack: i64, seen: &Observation<'_>) -> Interval {
         from_slack,
         to: None,
         to_slack: 0,
+        label: seen.label.clone(),
         terms: seen.terms.cloned(),
         reservation: seen.reservation.cloned().unwrap_or_default(),
     }
@@ -170,360 +192,5 @@ fn ended(mut interval: Interval, to: i64, slack: i64) -> Option<Interval> {
     (to > interval.from).then_some(interval)
 }
 
-/// A part of an interval inside of one period.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Part<'a> {
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-    /// In periods.
-    pub(crate) quantity: Decimal,
-    /// The same share of the price.
-    pub(crate) charge: Decimal,
-    pub(crate) of: &'a Interval,
-    pub(crate) recurring: &'a Recurring,
-}
-
-/// How parts are made.
-pub(crate) struct Rule<'a> {
-    pub(crate) zone: &'a Zone,
-    pub(crate) proration: Proration,
-}
-
-impl Rule<'_> {
-    /// The parts that begin in a window, and whether there are more that are not certain yet. Intervals are in their
-    /// order, the one that goes on last; until `known` all of them are known.
-    pub(crate) fn parts<'a>(
-        &self,
-        intervals: &'a [Interval],
-        known: i64,
-        window: &Range<i64>,
-    ) -> (Vec<Part<'a>>, bool) {
-        let mut parts = Vec::new();
-        let mut more = false;
-        for (index, of) in intervals.iter().enumerate() {
-            let Some(recurring) = of.terms.as_ref().and_then(|terms| terms.recurring.as_ref())
-            else {
-                continue;
-            };
-            let ends = of.to.unwrap_or(i64::MAX);
-            let mut period = recurring.every.around(of.from.max(window.start), self.zone);
-            while let Some(now) = period {
-                if now.start >= window.end || now.start >= ends {
-                    break;
-                }
-                let start = of.from.max(now.start);
-                if window.contains(&start) {
-                    let is_certain = match (of.to, self.proration) {
-                        (Some(_), Proration::Actual | Proration::Nominal) => true,
-                        (None, _) | (_, Proration::Full) => known >= now.end,
-                    };
-                    if !is_certain {
-                        more = true;
-                        break;
-                    }
-                    let end = ends.min(now.end);
-                    let (quantity, charge) =
-                        self.share(intervals, index, recurring, now, start..end);
-                    parts.push(Part { start, end, quantity, charge, of, recurring });
-                }
-                period = recurring
-                    .every
-                    .around(now.end, self.zone)
-                    .filter(|next| next.start > now.start);
-            }
-        }
-        (parts, more)
-    }
-
-    /// What a part is of its period, and of the price.
-    fn share(
-        &self,
-        intervals: &[Interval],
-        index: usize,
-        recurring: &Recurring,
-        period: Period,
-        part: Range<i64>,
-    ) -> (Decimal, Decimal) {
-        let mut part = part;
-        let whole = match self.proration {
-            Proration::Actual | Proration::Full => period.end.saturating_sub(period.start),
-            Proration::Nominal => recurring.every.nominal_ms(),
-        };
-        if self.proration == Proration::Full {
-            // The first part of a period begins with it, and each goes on to the next one, or to the period's end: all
-            // of them together are one.
-            let is_alike = |of: &&Interval| {
-                let every = of.terms.as_ref().and_then(|terms| terms.recurring.as_ref());
-                every.is_some_and(|other| other.every == recurring.every)
-            };
-            let before = intervals.get(..index).unwrap_or_default();
-            let is_first =
-                !before.iter().filter(is_alike).any(|of| of.to.is_some_and(|to| to > period.start));
-            if is_first {
-                part.start = period.start;
-            }
-            let after = intervals.get(index.saturating_add(1)..).unwrap_or_default();
-            let next = after.iter().find(is_alike).map(|next| next.from);
-            part.end = next.filter(|next| *next < period.end).unwrap_or(period.end);
-        }
-        let (start, end) =
-            (part.start.saturating_sub(period.start), part.end.saturating_sub(period.start));
-        let price = recurring.price;
-        (
-            money::share(end, whole) - money::share(start, whole),
-            money::charge(price, end, whole) - money::charge(price, start, whole),
-        )
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::money;
-    use crate::time::{Every, parse};
-    use proptest::prelude::*;
-
-    const HOUR: i64 = 3_600_000;
-
-    fn at(text: &str) -> i64 {
-        parse(&format!("{text}Z")).unwrap()
-    }
-
-    fn terms(price: i64) -> Terms {
-        Terms {
-            currency: "usd".to_owned(),
-            setup: Some(Decimal::from(1200)),
-            recurring: Some(Recurring {
-                price: Decimal::from(price),
-                unit_price: Decimal::ZERO,
-                every: Every::Month,
-            }),
-        }
-    }
-
-    fn see(meter: &mut Meter, when: &str, stage: Stage, price: i64) -> Option<Interval> {
-        meter.observe(&Observation {
-            at: at(when),
-            stage,
-            start: Some(at("2026-01-10T00:00:00")),
-            terms: Some(&terms(price)),
-            reservation: None,
-        })
-    }
-
-    fn rule<'a>(zone: &'a Zone, proration: Proration) -> Rule<'a> {
-        Rule { zone, proration }
-    }
-
-    /// Quantities of what begins in a window.
-    fn quantities(intervals: &[Interval], known: &str, proration: Proration) -> Vec<String> {
-        let zone = Zone::named("UTC").unwrap();
-        let window = at("2026-01-01T00:00:00")..at("2027-01-01T00:00:00");
-        let (parts, _) = rule(&zone, proration).parts(intervals, at(known), &window);
-        parts.iter().map(|part| money::text(part.quantity)).collect()
-    }
-
-    fn between(from: &str, to: Option<&str>) -> Interval {
-        Interval {
-            from: at(from),
-            from_slack: 0,
-            to: to.map(at),
-            to_slack: 0,
-            terms: Some(terms(31)),
-            reservation: Map::new(),
-        }
-    }
-
-    #[test]
-    fn nothing_is_paid_before_it_is_deployed_and_after_it_is_over() {
-        let mut meter = Meter::default();
-        assert_eq!(see(&mut meter, "2026-01-10T01:00:00", Stage::Before, 1), None);
-        assert_eq!((&meter.begun, &meter.open), (&None, &None));
-        see(&mut meter, "2026-01-10T03:00:00", Stage::Deployed, 1);
-        let open = meter.open.clone().unwrap();
-        assert_eq!((open.from, open.from_slack), (at("2026-01-10T03:00:00"), 2 * HOUR));
-        // Unchanged, at work, a clock that was set back: nothing ends.
-        for (when, stage) in [
-            ("2026-01-10T04:00:00", Stage::Deployed),
-            ("2026-01-10T05:00:00", Stage::Between),
-            ("2026-01-10T04:30:00", Stage::Over(None)),
-        ] {
-            assert_eq!(see(&mut meter, when, stage, 1), None);
-        }
-        let over = see(&mut meter, "2026-01-10T06:00:00", Stage::Over(None), 1).unwrap();
-        assert_eq!((over.to, over.to_slack), (Some(at("2026-01-10T06:00:00")), HOUR));
-        assert_eq!((meter.over, &meter.open), (over.to, &None));
-        // It comes to life again, and has been set up already.
-        see(&mut meter, "2026-01-11T06:00:00", Stage::Deployed, 1);
-        assert_eq!(meter.open.unwrap().from, at("2026-01-11T06:00:00"));
-        assert_eq!(meter.begun.unwrap().at, at("2026-01-10T03:00:00"));
-    }
-
-    #[test]
-    fn the_first_look_may_be_late_and_an_end_date_is_exact() {
-        let mut meter = Meter::default();
-        see(&mut meter, "2026-01-20T00:00:00", Stage::Deployed, 1);
-        assert_eq!(meter.begun.as_ref().unwrap().at, at("2026-01-10T00:00:00"));
-        let end = Stage::Over(Some(at("2026-01-20T12:00:00")));
-        let over = see(&mut meter, "2026-01-21T00:00:00", end, 1).unwrap();
-        assert_eq!((over.to, over.to_slack), (Some(at("2026-01-20T12:00:00")), 0));
-        // What was seen deployed after its end date was deployed.
-        let mut meter = Meter::default();
-        see(&mut meter, "2026-01-21T00:00:00", Stage::Deployed, 1);
-        let over = see(&mut meter, "2026-01-22T00:00:00", end, 1).unwrap();
-        assert_eq!(over.to, Some(at("2026-01-21T00:00:00")));
-        // What failed before anybody saw it deployed is not paid.
-        let mut meter = Meter::default();
-        assert_eq!(see(&mut meter, "2026-01-21T00:00:00", Stage::Over(None), 1), None);
-        assert_eq!((meter.begun, meter.over), (None, Some(at("2026-01-21T00:00:00"))));
-        let mut meter = Meter::default();
-        see(&mut meter, "2026-01-20T00:00:00", Stage::Deployed, 1);
-        let gone = meter.vanish(at("2026-01-21T00:00:00")).unwrap();
-        assert_eq!((gone.to, gone.to_slack), (Some(at("2026-01-21T00:00:00")), 24 * HOUR));
-    }
-
-    #[test]
-    fn a_flex_ends_an_interval_and_begins_another() {
-        let mut meter = Meter::default();
-        see(&mut meter, "2026-01-10T00:00:00", Stage::Deployed, 100);
-        see(&mut meter, "2026-01-10T01:00:00", Stage::Deployed, 100);
-        let first = see(&mut meter, "2026-01-10T02:00:00", Stage::Deployed, 150).unwrap();
-        assert_eq!((first.to, first.to_slack), (Some(at("2026-01-10T02:00:00")), HOUR));
-        assert_eq!(first.terms, Some(terms(100)));
-        let open = meter.open.clone().unwrap();
-        assert_eq!(
-            (open.from, open.from_slack, open.terms),
-            (at("2026-01-10T02:00:00"), HOUR, Some(terms(150)))
-        );
-        // So does another reservation, but not one that was not asked for.
-        let reserve = |meter: &mut Meter, when: &str, reservation: Option<&Reservation>| {
-            meter.observe(&Observation {
-                at: at(when),
-                stage: Stage::Deployed,
-                start: None,
-                terms: Some(&terms(150)),
-                reservation,
-            })
-        };
-        let cpus = Map::from_iter([("CPU".to_owned(), Value::from(4))]);
-        assert!(reserve(&mut meter, "2026-01-10T03:00:00", Some(&cpus)).is_some());
-        assert!(reserve(&mut meter, "2026-01-10T04:00:00", None).is_none());
-        assert_eq!(meter.open.unwrap().reservation, cpus);
-    }
-
-    #[test]
-    fn february_costs_what_the_policy_says() {
-        let months = [between("2026-01-17T00:00:00", Some("2026-03-11T00:00:00"))];
-        let all = |proration| quantities(&months, "2026-04-01T00:00:00", proration);
-        assert_eq!(all(Proration::Actual), ["0.483870967742", "1", "0.322580645161"]);
-        assert_eq!(all(Proration::Nominal), ["0.5", "0.933333333333", "0.333333333333"]);
-        assert_eq!(all(Proration::Full), ["1", "1", "1"]);
-    }
-
-    #[test]
-    fn a_month_that_was_flexed_is_still_one_month() {
-        let months = [
-            between("2026-02-08T00:00:00", Some("2026-02-15T00:00:00")),
-            between("2026-02-15T00:00:00", None),
-        ];
-        let all = |proration| quantities(&months, "2026-03-01T00:00:00", proration);
-        assert_eq!(all(Proration::Full), ["0.5", "0.5"]);
-        assert_eq!(all(Proration::Actual), ["0.25", "0.5"]);
-        // A gap does not make it more, and nobody pays for it twice.
-        let gap = [
-            between("2026-02-08T00:00:00", Some("2026-02-10T00:00:00")),
-            between("2026-02-15T00:00:00", Some("2026-02-20T00:00:00")),
-        ];
-        assert_eq!(quantities(&gap, "2026-03-01T00:00:00", Proration::Full), ["0.5", "0.5"]);
-    }
-
-    #[test]
-    fn what_is_not_certain_is_not_told() {
-        let open = [between("2026-01-17T00:00:00", None)];
-        assert_eq!(quantities(&open, "2026-01-31T23:59:59", Proration::Actual), [""; 0]);
-        assert_eq!(quantities(&open, "2026-02-01T00:00:00", Proration::Actual), ["0.483870967742"]);
-        let ended = [between("2026-01-17T00:00:00", Some("2026-01-18T00:00:00"))];
-        assert_eq!(
-            quantities(&ended, "2026-01-18T00:00:00", Proration::Actual),
-            ["0.032258064516"]
-        );
-        // It may come back in the same month.
-        assert_eq!(quantities(&ended, "2026-01-18T00:00:00", Proration::Full), [""; 0]);
-        let zone = Zone::named("UTC").unwrap();
-        let window = at("2026-01-01T00:00:00")..at("2026-02-01T00:00:00");
-        let known = at("2026-01-20T00:00:00");
-        assert!(rule(&zone, Proration::Actual).parts(&open, known, &window).1);
-        assert!(!rule(&zone, Proration::Actual).parts(&ended, known, &window).1);
-    }
-
-    #[test]
-    fn a_day_has_as_many_hours_as_its_clock_shows() {
-        let zone = Zone::named("Europe/Berlin").unwrap();
-        let mut day = between("2026-03-28T23:00:00", Some("2026-03-29T11:30:00"));
-        day.terms.as_mut().unwrap().recurring.as_mut().unwrap().every = Every::Day;
-        let window = at("2026-03-01T00:00:00")..at("2026-04-01T00:00:00");
-        let intervals = [day];
-        let (parts, _) = rule(&zone, Proration::Actual).parts(&intervals, i64::MAX, &window);
-        // Twelve and a half of the 23 hours of the day on which summer time begins.
-        assert_eq!(
-            parts.iter().map(|part| money::text(part.quantity)).collect::<Vec<_>>(),
-            ["0.54347826087"]
-        );
-    }
-
-    fn any_intervals() -> impl Strategy<Value = Vec<Interval>> {
-        let cuts = prop::collection::vec((1..2_000_i64, any::<bool>()), 1..8);
-        (0..9_000_i64, cuts, any::<bool>()).prop_map(|(start, cuts, open)| {
-            let mut from = at("2026-01-01T00:00:00") + start * HOUR;
-            let mut all = Vec::new();
-            for (hours, gap) in cuts {
-                let to = from + hours * HOUR;
-                all.push(Interval { from, to: Some(to), ..between("2026-01-01T00:00:00", None) });
-                from = if gap { to + 5 * HOUR } else { to };
-            }
-            if open && let Some(last) = all.last_mut() {
-                last.to = None;
-            }
-            all
-        })
-    }
-
-    proptest! {
-        /// The same window later has the same parts, or more; and windows that meet have what one around them has.
-        #[test]
-        fn parts_only_become_more(
-            intervals in any_intervals(),
-            known in 0..20_000_i64,
-            later in 0..20_000_i64,
-            cut in 0..20_000_i64,
-            proration in prop::sample::select(vec![Proration::Actual, Proration::Full, Proration::Nominal]),
-        ) {
-            let zone = Zone::named("Europe/Berlin").unwrap();
-            let rule = rule(&zone, proration);
-            let start = at("2026-01-01T00:00:00");
-            let window = start..start + 20_000 * HOUR;
-            let known = start + known * HOUR;
-            // What is known then is what had begun by then, and its end if it had ended.
-            let seen: Vec<Interval> = intervals.iter().filter(|of| of.from < known).cloned().map(|mut of| {
-                of.to = of.to.filter(|to| *to <= known);
-                of
-            }).collect();
-            let before = rule.parts(&seen, known, &window).0;
-            let after = rule.parts(&intervals, known + later * HOUR, &window).0;
-            let plain = |parts: &[Part<'_>]| -> Vec<(i64, i64, Decimal)> {
-                parts.iter().map(|part| (part.start, part.end, part.quantity)).collect()
-            };
-            for part in plain(&before) {
-                prop_assert!(plain(&after).contains(&part), "{part:?} of {before:?} is not in {after:?}");
-            }
-            let cut = start + cut * HOUR;
-            let mut two = plain(&rule.parts(&intervals, i64::MAX, &(start..cut)).0);
-            two.extend(plain(&rule.parts(&intervals, i64::MAX, &(cut..window.end)).0));
-            two.sort();
-            let mut one = plain(&rule.parts(&intervals, i64::MAX, &window).0);
-            one.sort();
-            prop_assert_eq!(two, one);
-            prop_assert!(after.iter().all(|part| !part.quantity.is_sign_negative() && part.start < part.end));
-        }
-    }
-}
+mod tests;

@@ -2,7 +2,8 @@
 
 use crate::cancel::{Ended, Ending};
 use crate::csa::Csa;
-use crate::instance::{self, Instance, Owner, Status};
+use crate::instance::{self, Instance, Status};
+use crate::meter::Owner;
 use crate::options::Said;
 use crate::organization::{self, Members, Person};
 use crate::request::{self, Sending, State, Step, Wanted};

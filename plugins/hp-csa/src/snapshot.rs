@@ -2,7 +2,8 @@
 //! on. It is an action, since only an operation may write; whoever operates the marketplace lets it be called regularly.
 
 use crate::csa::Csa;
-use crate::instance::{self, Instance, Owner};
+use crate::instance::{self, Instance};
+use crate::meter::Owner;
 use crate::organization::{self, Members, Person};
 use crate::subscription::{self, Stage, Subscription, Subscriptions};
 use crate::{check, ids, request, settings, time};
@@ -53,7 +54,10 @@ struct Run {
     is_unread_cut: bool,
     subscriptions: u32,
     unreadable: u32,
+    /// How many instances there are, at least.
     instances: u32,
+    /// Those that were looked at since all persons are read, and stay.
+    settled: u32,
     #[serde(skip)]
     writes: u32,
 }
@@ -101,6 +105,7 @@ impl Run {
             subscriptions: 0,
             unreadable: 0,
             instances: coverage(organization)?.unwrap_or_default().instances,
+            settled: 0,
             writes: 0,
         })
     }
@@ -262,12 +267,15 @@ impl Run {
             }
             changed = true;
         }
-        let is_old = instance.meter.over.is_some_and(|over| over < horizon);
-        if is_old && instance.intervals()?.is_empty() {
+        // An order that came to nothing was never observed.
+        let over = instance.meter.over.or(instance.end.filter(|_| instance.is_deleted));
+        if over.is_some_and(|over| over < horizon) && instance.intervals()?.is_empty() {
             instance.forget()?;
-            self.instances = self.instances.saturating_sub(1);
             self.writes = self.writes.saturating_add(WRITES_EACH);
-        } else if changed {
+            return Ok(());
+        }
+        self.settled = self.settled.saturating_add(1);
+        if changed {
             instance.save()?;
             self.writes = self.writes.saturating_add(WRITES_EACH);
         }
@@ -345,9 +353,8 @@ pub(crate) fn look(
     at: i64,
 ) -> Result<(), Trouble> {
     let person = instance.person.clone();
-    if let (None, None, Some(request)) =
-        (&instance.owner, &subscription.group, &subscription.request)
-    {
+    let is_known = matches!(instance.owner, Some(Owner::Person(_)));
+    if let (false, None, Some(request)) = (is_known, &subscription.group, &subscription.request) {
         let found = request::find(csa, &instance.catalog, request, &person);
         let found = found.map_err(Trouble::Failed)?;
         instance.owner = found.and_then(|request| request.created_by).map(Owner::Person);
