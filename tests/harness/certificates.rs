@@ -3,8 +3,8 @@
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -89,6 +89,20 @@ impl Identity {
     /// SHA-256 of its certificate, in lower-case hex.
     pub fn fingerprint(&self) -> String {
         Sha256::digest(&self.certificate).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How a client speaks TLS that trusts this identity, and no other.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn client(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.clone()).expect("it is a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("there are versions");
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
     }
 
     /// How a server of this identity speaks TLS.

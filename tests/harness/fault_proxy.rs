@@ -1,6 +1,8 @@
 //! Stands between a host and its provider: what passes is written down, and one request, or several, go wrong.
 
 use crate::upstream::{Received, answer, read};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
@@ -52,11 +54,13 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Whether the provider is another one after it. To sign in changes nothing.
+    /// Whether the provider is another one after it. To sign in changes nothing, and one of them cancels with a GET.
     pub fn is_effect(&self) -> bool {
-        !matches!(self.method.as_str(), "GET" | "HEAD")
-            && !self.path.ends_with("/token")
-            && !self.path.ends_with("/tokens")
+        let last = self.path.rsplit('/').next().unwrap_or_default();
+        match self.method.as_str() {
+            "GET" | "HEAD" => last == "cancel",
+            _ => !matches!(last, "token" | "tokens"),
+        }
     }
 
     /// The method and the path, without ids: those have digits.
@@ -94,6 +98,13 @@ impl Shared {
     }
 }
 
+/// Where a provider is, and how it is spoken to.
+#[derive(Clone)]
+struct Provider {
+    address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+}
+
 /// A proxy for as long as the test runs, on a port for each address of the provider.
 pub struct FaultProxy {
     origins: Vec<String>,
@@ -106,19 +117,32 @@ impl FaultProxy {
     /// # Panics
     /// When there is no port, or one is no origin.
     pub fn before(origins: &[String]) -> FaultProxy {
+        FaultProxy::listen(origins, None)
+    }
+
+    /// As [`FaultProxy::before`], where the provider speaks TLS. Whoever asks the proxy does not.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn before_tls(origins: &[String], tls: &Arc<ClientConfig>) -> FaultProxy {
+        FaultProxy::listen(origins, Some(tls))
+    }
+
+    fn listen(origins: &[String], tls: Option<&Arc<ClientConfig>>) -> FaultProxy {
         let shared = Arc::new(Shared::default());
         let listen = |origin: &String| {
-            let address = origin.strip_prefix("http://").and_then(|text| text.parse().ok());
-            let provider: SocketAddr = address.expect("an origin");
+            let (_, address) = origin.split_once("://").expect("an origin");
+            let provider =
+                Provider { address: address.parse().expect("an address"), tls: tls.cloned() };
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
             let address = listener.local_addr().expect("it has an address");
             let shared = shared.clone();
             // It waits for connections until the process ends.
             std::thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
-                    let shared = shared.clone();
+                    let (provider, shared) = (provider.clone(), shared.clone());
                     // A client that goes away ends its connection, and nothing else.
-                    std::thread::spawn(move || drop(serve(stream, provider, &shared)));
+                    std::thread::spawn(move || drop(serve(stream, &provider, &shared)));
                 }
             });
             format!("http://{address}")
@@ -169,7 +193,7 @@ impl FaultProxy {
     }
 }
 
-fn serve(stream: TcpStream, provider: SocketAddr, shared: &Shared) -> std::io::Result<()> {
+fn serve(stream: TcpStream, provider: &Provider, shared: &Shared) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some(received) = read(&mut reader)? {
         let (number, fault) = {
@@ -238,13 +262,25 @@ fn silent(stream: &mut TcpStream, shared: &Shared) -> std::io::Result<()> {
     stream.read(&mut [0]).map(drop)
 }
 
-/// What the provider says: its status, its headers but those that say how long the body is, and its body.
-fn forward(provider: SocketAddr, received: &Received) -> std::io::Result<(u16, String, Vec<u8>)> {
-    let mut stream = TcpStream::connect(provider)?;
+/// What the provider says.
+fn forward(provider: &Provider, received: &Received) -> std::io::Result<(u16, String, Vec<u8>)> {
+    let stream = TcpStream::connect(provider.address)?;
+    let Some(tls) = &provider.tls else { return exchange(stream, received) };
+    let name = ServerName::from(provider.address.ip());
+    let connection = ClientConnection::new(tls.clone(), name).map_err(std::io::Error::other)?;
+    exchange(StreamOwned::new(connection, stream), received)
+}
+
+/// Its status, its headers but those that say how long the body is, and its body.
+fn exchange(
+    mut stream: impl Read + Write,
+    received: &Received,
+) -> std::io::Result<(u16, String, Vec<u8>)> {
     let line = |(name, value): &(String, String)| format!("{name}: {value}\r\n");
     let headers: String = received.headers.iter().map(line).collect();
     let head = format!("{} {} HTTP/1.1\r\n{headers}\r\n", received.method, received.path);
     stream.write_all(&[head.as_bytes(), &received.body].concat())?;
+    stream.flush()?;
     // An answer is laid out as a request is: where that has its path, it has its status.
     let said = read(&mut BufReader::new(stream))?.ok_or(std::io::ErrorKind::UnexpectedEof)?;
     let status = said.path.parse().map_err(|_| std::io::ErrorKind::InvalidData)?;

@@ -13,7 +13,7 @@ mod run;
 mod third;
 
 use provider::Provider;
-use providers::{Abacus, BillingStack, CnspRemote, Osb};
+use providers::{Abacus, BillingStack, CnspRemote, HpCsa, Osb};
 
 /// How many cells there are at least.
 const CELLS_MIN: usize = 500;
@@ -25,7 +25,8 @@ fn there_are_enough_cells() {
         + Osb::<false>::CELLS_MIN
         + Osb::<true>::CELLS_MIN
         + BillingStack::CELLS_MIN
-        + Abacus::CELLS_MIN;
+        + Abacus::CELLS_MIN
+        + HpCsa::CELLS_MIN;
     println!("matrix: at least {sum} cells in all");
     assert!(sum >= CELLS_MIN, "{sum} cells");
 }
@@ -58,4 +59,9 @@ fn billingstack() {
 #[test]
 fn abacus() {
     run::run::<Abacus>();
+}
+
+#[test]
+fn hp_csa() {
+    run::run::<HpCsa>();
 }

@@ -67,7 +67,7 @@ pub(crate) fn succeed(ask: impl FnMut() -> Answer) -> Answer {
 impl<P: Provider> Lane<P> {
     pub(crate) fn new(number: usize) -> Lane<P> {
         let provider = P::start();
-        let proxy = FaultProxy::before(&provider.origins());
+        let proxy = provider.proxy();
         Lane { id: format!("lane-{number}"), provider, proxy }
     }
 

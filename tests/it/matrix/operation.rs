@@ -68,8 +68,10 @@ impl Operation {
         let accountid = unique("account");
         let account = Account { accountid, id: String::new() };
         let mut scene = Scene { account, user: None, resource: None };
-        let body = lane.provider.account(&scene.account.accountid);
-        if self.has_account() {
+        if let Some(found) = lane.provider.found(&scene.account.accountid) {
+            scene.account = found;
+        } else if self.has_account() {
+            let body = lane.provider.account(&scene.account.accountid);
             let made = succeed(|| client.post("/account", &body));
             scene.account.id = made.text_of("provideraccountid");
         }
@@ -125,7 +127,7 @@ impl Operation {
             UpdateUser => (Method::PUT, "/account/user", of_user(json!({ "firstname": "Hedy" }))),
             DeleteUser => (Method::DELETE, "/account/user", of_user(json!({}))),
             CreateResource => (Method::POST, "/resource", lane.provider.order(self, account, &key)),
-            UpdateResource => (Method::PUT, "/resource", act("update", json!({ "license": 5 }))),
+            UpdateResource => (Method::PUT, "/resource", act("update", lane.provider.update())),
             Suspend => (Method::PUT, "/resource", act("update.suspend", Value::Null)),
             Reactivate => (Method::PUT, "/resource", act("update.reactivate", Value::Null)),
             Act(what) => (Method::PUT, "/resource", act(what, lane.provider.parameters())),

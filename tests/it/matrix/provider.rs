@@ -3,7 +3,7 @@
 use super::operation::Operation;
 use super::third::Third;
 use cnsp_tests::bodies::{self, Account, resource};
-use cnsp_tests::fault_proxy::Exchange;
+use cnsp_tests::fault_proxy::{Exchange, FaultProxy};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -13,8 +13,6 @@ pub(crate) trait Provider: Send + Sync + Sized {
     const NAME: &'static str;
     /// The adapter.
     const PLUGIN: &'static str;
-    /// Whose seats can be taken, and whose licences changed.
-    const SKU: &'static str;
     /// All that the adapter changes.
     const OPERATIONS: &'static [Operation];
     /// Ends that are neither all nor nothing, each with its reason.
@@ -23,8 +21,10 @@ pub(crate) trait Provider: Send + Sync + Sized {
     const CELLS_MIN: usize;
 
     fn start() -> Self;
-    /// `http://ADDRESS:PORT` of each of its services.
-    fn origins(&self) -> Vec<String>;
+    /// What is ordered.
+    fn sku() -> String;
+    /// What stands between it and the host.
+    fn proxy(&self) -> FaultProxy;
     /// TOML of an endpoint that reaches it at these origins, and waits so long for an answer.
     fn endpoint(&self, origins: &[String], folder: &Path, timeout_ms: u32) -> String;
     /// Forgets everything.
@@ -37,6 +37,11 @@ pub(crate) trait Provider: Send + Sync + Sized {
         false
     }
 
+    /// An account that is there and is not to be made.
+    fn found(&self, _accountid: &str) -> Option<Account> {
+        None
+    }
+
     /// `POST /account`, for whom there is all that the provider wants beforehand.
     fn account(&self, accountid: &str) -> Value {
         bodies::account(accountid, &format!("ada.{accountid}@example.com"))
@@ -44,10 +49,15 @@ pub(crate) trait Provider: Send + Sync + Sized {
 
     /// `POST /resource`, of what the operation is tried on.
     fn order(&self, _operation: Operation, account: &Account, requestid: &str) -> Value {
-        resource(account, requestid, Self::SKU, 2)
+        resource(account, requestid, &Self::sku(), 2)
     }
 
-    /// The parameters of an action of the adapter's own.
+    /// The parameters of an update.
+    fn update(&self) -> Value {
+        json!({ "license": 5 })
+    }
+
+    /// Those of an action of the adapter's own.
     fn parameters(&self) -> Value {
         json!({})
     }

@@ -2,7 +2,7 @@ use crate::matrix::operation::Operation::{self, *};
 use crate::matrix::provider::{Provider, secret};
 use cnsp_tests::abacus::{self, LOGIN, now_ms};
 use cnsp_tests::bodies::{self, Account, resource};
-use cnsp_tests::fault_proxy::Exchange;
+use cnsp_tests::fault_proxy::{Exchange, FaultProxy};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -17,7 +17,6 @@ const OFFERINGS: &str = r#"[
 impl Provider for Abacus {
     const NAME: &'static str = "abacus";
     const PLUGIN: &'static str = "abacus";
-    const SKU: &'static str = "editor/standard";
     /// It has no users; and an account only adopts what is there, so that nothing changes at Abacus.
     const OPERATIONS: &'static [Operation] =
         &[CreateAccount, CreateResource, UpdateResource, Suspend, Reactivate, PUSH, DeleteResource];
@@ -27,8 +26,12 @@ impl Provider for Abacus {
         Abacus(abacus::Abacus::start())
     }
 
-    fn origins(&self) -> Vec<String> {
-        vec![self.0.origin()]
+    fn sku() -> String {
+        "editor/standard".to_owned()
+    }
+
+    fn proxy(&self) -> FaultProxy {
+        FaultProxy::before(&[self.0.origin()])
     }
 
     fn endpoint(&self, origins: &[String], folder: &Path, timeout_ms: u32) -> String {
@@ -86,7 +89,7 @@ impl Provider for Abacus {
 
     fn order(&self, operation: Operation, account: &Account, requestid: &str) -> Value {
         if operation != PUSH {
-            return resource(account, requestid, Self::SKU, 2);
+            return resource(account, requestid, &Self::sku(), 2);
         }
         let mut body = resource(account, requestid, "object-storage/basic", 1);
         body["parameters"]["additionalparameters"] =

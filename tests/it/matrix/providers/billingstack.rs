@@ -3,7 +3,7 @@ use crate::matrix::operation::Operation::{self, *};
 use crate::matrix::provider::{Provider, secret};
 use crate::matrix::third::{Left, Third};
 use cnsp_tests::billingstack::{ADMIN, LOGIN, Paths, Services};
-use cnsp_tests::fault_proxy::Fault;
+use cnsp_tests::fault_proxy::{Fault, FaultProxy};
 use serde_json::Value;
 use std::path::Path;
 
@@ -12,7 +12,6 @@ pub(crate) struct BillingStack(Services);
 impl Provider for BillingStack {
     const NAME: &'static str = "billingstack";
     const PLUGIN: &'static str = "billingstack";
-    const SKU: &'static str = "plan-compute";
     /// Users' names and instances' licences are the adapter's own, with no provider that anything could go wrong at.
     const OPERATIONS: &'static [Operation] = &[
         CreateAccount,
@@ -35,14 +34,18 @@ impl Provider for BillingStack {
         says: "",
         left: Left::Part,
     }];
-    const CELLS_MIN: usize = 520;
+    const CELLS_MIN: usize = 530;
 
     fn start() -> Self {
         BillingStack(Services::start(Paths::Services))
     }
 
-    fn origins(&self) -> Vec<String> {
-        self.0.origins().to_vec()
+    fn sku() -> String {
+        "plan-compute".to_owned()
+    }
+
+    fn proxy(&self) -> FaultProxy {
+        FaultProxy::before(&self.0.origins())
     }
 
     fn endpoint(&self, origins: &[String], folder: &Path, timeout_ms: u32) -> String {

@@ -3,7 +3,7 @@ use crate::matrix::operation::Operation::{self, *};
 use crate::matrix::provider::{Provider, secret};
 use crate::matrix::third::{Left, Third};
 use cnsp_tests::cnsp_remote::{LOGIN, Remote, Switches};
-use cnsp_tests::fault_proxy::Fault;
+use cnsp_tests::fault_proxy::{Fault, FaultProxy};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -26,7 +26,6 @@ pub(crate) struct CnspRemote<const HONOURS_IDS: bool>(Remote);
 impl<const HONOURS_IDS: bool> Provider for CnspRemote<HONOURS_IDS> {
     const NAME: &'static str = if HONOURS_IDS { "cnsp-remote with ids" } else { "cnsp-remote" };
     const PLUGIN: &'static str = "cnsp-remote";
-    const SKU: &'static str = "MAIL-S";
     const OPERATIONS: &'static [Operation] = &[
         CreateAccount,
         UpdateAccount,
@@ -65,14 +64,18 @@ impl<const HONOURS_IDS: bool> Provider for CnspRemote<HONOURS_IDS> {
             },
         ]
     };
-    const CELLS_MIN: usize = if HONOURS_IDS { 280 } else { 320 };
+    const CELLS_MIN: usize = if HONOURS_IDS { 288 } else { 321 };
 
     fn start() -> Self {
         CnspRemote(Remote::start(Switches { honours_ids: HONOURS_IDS, ..Switches::default() }))
     }
 
-    fn origins(&self) -> Vec<String> {
-        vec![self.0.origin()]
+    fn sku() -> String {
+        "MAIL-S".to_owned()
+    }
+
+    fn proxy(&self) -> FaultProxy {
+        FaultProxy::before(&[self.0.origin()])
     }
 
     fn endpoint(&self, origins: &[String], folder: &Path, timeout_ms: u32) -> String {

@@ -3,7 +3,7 @@ use crate::matrix::operation::Operation::{self, *};
 use crate::matrix::provider::{Provider, secret};
 use crate::matrix::third::{Left, Third};
 use cnsp_tests::bodies::{Account, resource};
-use cnsp_tests::fault_proxy::Fault;
+use cnsp_tests::fault_proxy::{Fault, FaultProxy};
 use cnsp_tests::osb::{self, LOGIN, background};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -14,7 +14,6 @@ pub(crate) struct Osb<const BACKGROUND: bool>(osb::Osb);
 impl<const BACKGROUND: bool> Provider for Osb<BACKGROUND> {
     const NAME: &'static str = if BACKGROUND { "osb in the background" } else { "osb" };
     const PLUGIN: &'static str = "osb";
-    const SKU: &'static str = "plan-small";
     /// Its accounts and users are the adapter's own, with no provider that anything could go wrong at.
     const OPERATIONS: &'static [Operation] = &[
         CreateResource,
@@ -55,14 +54,18 @@ impl<const BACKGROUND: bool> Provider for Osb<BACKGROUND> {
             left: Left::Part,
         },
     ];
-    const CELLS_MIN: usize = if BACKGROUND { 420 } else { 215 };
+    const CELLS_MIN: usize = if BACKGROUND { 428 } else { 219 };
 
     fn start() -> Self {
         Osb(osb::Osb::start())
     }
 
-    fn origins(&self) -> Vec<String> {
-        vec![self.0.origin()]
+    fn sku() -> String {
+        "plan-small".to_owned()
+    }
+
+    fn proxy(&self) -> FaultProxy {
+        FaultProxy::before(&[self.0.origin()])
     }
 
     fn endpoint(&self, origins: &[String], folder: &Path, timeout_ms: u32) -> String {
@@ -92,7 +95,7 @@ impl<const BACKGROUND: bool> Provider for Osb<BACKGROUND> {
     }
 
     fn order(&self, _: Operation, account: &Account, requestid: &str) -> Value {
-        let mut body = resource(account, requestid, Self::SKU, 2);
+        let mut body = resource(account, requestid, &Self::sku(), 2);
         body["parameters"]["customoption2"] = json!({ "title": "Region", "value": "eu" });
         body
     }
