@@ -24,10 +24,10 @@ use crate::store::{
 };
 use bytes::Bytes;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// How often it is looked at the clock until it has gone on by a millisecond: no plugin looks so often that does not wait.
-const LOOKS_PER_MS: u64 = 100;
+/// How often the clock says the same between two steps: no plugin looks more often that does not wait.
+const LOOKS_ALIKE_MAX: u32 = 100;
 /// How much of a row's sealed text lies in one record.
 const PART_BYTES_MAX: usize = VALUE_BYTES_MAX - 1024;
 /// How many digits of a key say which part it is.
@@ -77,9 +77,9 @@ pub(crate) struct Steps {
     given_up: bool,
     opening: Option<Opening>,
     /// What the clock said when it was first looked at since the last step.
-    looked: Option<u64>,
+    looked: Option<(u64, Instant)>,
     /// How often it was looked at since.
-    looks: u64,
+    looks: u32,
     /// What it said last: it does not go back.
     said_ms: u64,
     random: blake3::OutputReader,
@@ -197,21 +197,26 @@ impl Steps {
         self.rows.get(self.next).map_or(self.run, |row| row.run)
     }
 
-    /// Milliseconds since 1970: at the first look after each step, as they were when the plugin came here first. From
-    /// there it goes on by how often it is looked at, for a plugin that waits. By the time that passes it could not: in
-    /// another run that is another one, and what a plugin sends may have the clock in it.
+    /// Milliseconds since 1970: at the first look after each step, as they were when the plugin came here first. It stays
+    /// there, since what a plugin sends may have the clock in it, and in another run another time passes; but not for a
+    /// plugin that looks and looks, and waits.
     pub(crate) fn now_ms(&mut self) -> u64 {
-        let passed = self.looks / LOOKS_PER_MS;
         self.looks = self.looks.saturating_add(1);
-        self.said_ms = self.look().saturating_add(passed);
+        let (first_ms, looked) = self.look();
+        let passed = match self.looks > LOOKS_ALIKE_MAX {
+            true => u64::try_from(looked.elapsed().as_millis()).unwrap_or(u64::MAX),
+            false => 0,
+        };
+        self.said_ms = self.said_ms.max(first_ms.saturating_add(passed));
         self.said_ms
     }
 
     /// What the clock said first since the last step. It does not go back.
-    fn look(&mut self) -> u64 {
+    fn look(&mut self) -> (u64, Instant) {
         let recorded = self.rows.get(self.next).map(|row| row.at_ms);
         let said_ms = self.said_ms;
-        *self.looked.get_or_insert_with(|| recorded.unwrap_or_else(now_ms).max(said_ms))
+        let first_ms = || recorded.unwrap_or_else(now_ms).max(said_ms);
+        *self.looked.get_or_insert_with(|| (first_ms(), Instant::now()))
     }
 
     /// Bytes that nobody can foresee, and that are the same in each run.
@@ -347,7 +352,7 @@ impl Steps {
             what: what(request),
             digest: digest(request, effect),
             effect,
-            at_ms: self.look(),
+            at_ms: self.look().0,
             run: self.run,
             answer,
         };

@@ -1,7 +1,7 @@
 //! Operations that come to no end by themselves: seen and decided about, over HTTP and with the command.
 
 use crate::egress::start;
-use cnsp_tests::bodies::{account, unique};
+use cnsp_tests::bodies::{account, resource, unique};
 use cnsp_tests::client::{Answer, Client};
 use cnsp_tests::eventually;
 use cnsp_tests::host::{Host, Options};
@@ -201,6 +201,101 @@ fn what_is_let_be_is_told_as_failed_and_left_alone() {
     assert_eq!(scene.count("POST", &waiting.path), made);
     assert_eq!(scene.count("DELETE", &waiting.path), 0);
     assert_eq!(scene.operations(""), Vec::<Value>::new());
+}
+
+#[test]
+fn what_grows_too_old_is_an_orphan_and_has_another_life_when_it_is_told_to() {
+    let upstream = Upstream::start();
+    let options =
+        Options::default().set("operations.pending_wait_ms", 0).set("operations.pending_s_max", 1);
+    let host = start(options, &format!("grants = [{}]", upstream.grant()));
+    let scene = Scene { upstream, host };
+    let waiting = scene.begin();
+    let orphan = eventually("an orphan", SOON, || scene.operations("?state=orphan").pop());
+    assert_eq!(orphan["why"], "it came to no end within 1s");
+    scene.again(&waiting).refused(500, "OPERATION_STUCK");
+    let metrics = scene.get("/metrics").text;
+    assert!(metrics.contains("operations_stuck_total{endpoint=\"caller\"} 1"), "{metrics}");
+    let made = scene.count("POST", &waiting.path);
+    scene.upstream.open_gates();
+    scene.decide(&waiting.id, &json!({"action": "retry"}));
+    scene.ends(&waiting.id);
+    scene.again(&waiting).succeeded();
+    // What it has made already is not made once more.
+    assert_eq!(scene.count("POST", &waiting.path), made + STEPS - TAKEN);
+}
+
+#[test]
+fn what_the_provider_does_not_finish_is_told_as_failed_and_stays_as_an_orphan() {
+    let options =
+        Options::default().set("operations.pending_wait_ms", 0).set("operations.pending_s_max", 1);
+    let host = options.start();
+    let client = host.marketplace();
+    let account = client.new_account();
+    let mut body = resource(&account, &unique("order"), "SANDBOX-MAIL", 2);
+    body["parameters"]["additionalparameters"]["sandbox"] = json!("pending:1000 poll:100");
+    let instance = client.post("/resource", &body).succeeded().text_of("providerinstanceid");
+    let operator = host.operator().below("");
+    let endpoint = "sandbox";
+    let list = |state: &str| {
+        let path = format!("/endpoints/{endpoint}/operations?state={state}");
+        operator.get(&path).json["operations"].as_array().unwrap().clone()
+    };
+    let orphan = eventually("an orphan", SOON, || list("orphan").pop());
+    assert_eq!(orphan["providerinstanceid"], instance.as_str(), "{orphan:#}");
+    assert_eq!(orphan["account"], body["requestor"]["provideraccountid"], "{orphan:#}");
+    let why = "the provider did not finish within 1s, and its caller was told that it failed";
+    assert_eq!(orphan["why"], why);
+    client.post("/resource", &body).refused(504, "PENDING_TOO_LONG");
+    let path = format!("/endpoints/{endpoint}/operations/{}", orphan["id"].as_str().unwrap());
+    for action in [
+        json!({"action": "retry"}),
+        json!({"action": "compensate", "note": "x"}),
+        json!({"action": "adopt", "note": "x", "id": instance}),
+    ] {
+        operator.post(&path, &action).refused(409, "CONFLICT");
+    }
+    assert_eq!(operator.post(&path, &json!({"action": "dismiss", "note": "x"})).status, 200);
+    assert_eq!(list("orphan"), Vec::<Value>::new());
+    // It was told already.
+    client.post("/resource", &body).refused(504, "PENDING_TOO_LONG");
+}
+
+#[test]
+fn what_is_pending_is_listed_and_taken_for_done_or_let_be() {
+    let host = Options::default().set("operations.pending_wait_ms", 0).start();
+    let client = host.marketplace();
+    let account = client.new_account();
+    let operator = host.operator().below("");
+    for decision in [
+        json!({"action": "adopt", "note": "it is there"}),
+        json!({"action": "dismiss", "note": "it is not"}),
+    ] {
+        let mut body = resource(&account, &unique("order"), "SANDBOX-MAIL", 2);
+        body["parameters"]["additionalparameters"]["sandbox"] = json!("pending:1 poll:3600000");
+        let instance = client.post("/resource", &body).succeeded().text_of("providerinstanceid");
+        let listed = operator.get("/endpoints/sandbox/operations?state=pending").json;
+        let one = &listed["operations"][0];
+        assert_eq!(one["providerinstanceid"], instance.as_str(), "{listed:#}");
+        assert!(one["next_at"].is_string(), "{listed:#}");
+        let path = format!("/endpoints/sandbox/operations/{}", one["id"].as_str().unwrap());
+        assert_eq!(operator.get(&path).json["steps"], json!([]));
+        let compensate = json!({"action": "compensate", "note": "x"});
+        operator.post(&path, &compensate).refused(409, "CONFLICT");
+        let ruling = operator.post(&path, &decision);
+        assert_eq!(ruling.json["state"], "ended", "{}", ruling.text);
+        match decision["action"] == "adopt" {
+            true => {
+                let answer = client.post("/resource", &body).succeeded();
+                assert_eq!(answer.text_of("providerinstanceid"), instance);
+                assert_eq!(answer.text_of("status"), "active");
+            }
+            false => {
+                client.post("/resource", &body).refused(409, "OPERATION_DISMISSED");
+            }
+        }
+        operator.get(&path).refused(404, "NOT_FOUND");
+    }
 }
 
 #[test]

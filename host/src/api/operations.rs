@@ -55,7 +55,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<App>> {
                     "account": "acc-1001",
                     "plugin": "6d1c…",
                     "compensating": false,
-                    "why": "it came to no end within 72 hours"
+                    "why": "it came to no end within 72h"
                 }]
             })
         ),

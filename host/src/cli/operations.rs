@@ -282,11 +282,11 @@ mod tests {
         let mut one = json!({
             "endpoint": "acme", "id": "0a8f", "operation": "resource.create", "state": "orphan",
             "began_at": "2026-03-01T12:00:00Z", "caller": "market", "account": "acc-1", "plugin": "6d1c",
-            "compensating": false, "why": "it came to no end within 72 hours"
+            "compensating": false, "why": "it came to no end within 72h"
         });
         assert_eq!(
             listed_for_people(std::slice::from_ref(&one)),
-            "orphan   2026-03-01T12:00:00Z acme 0a8f resource.create: it came to no end within 72 hours\n"
+            "orphan   2026-03-01T12:00:00Z acme 0a8f resource.create: it came to no end within 72h\n"
         );
         one["steps"] = json!([
             {"call": 1, "run": 1, "at": "2026-03-01T12:00:01Z", "request": "POST https://a/b", "effect": true, "status": 201, "outcome_unknown": false},
@@ -295,7 +295,7 @@ mod tests {
         let expected = "\
 operation        resource.create
 state            orphan
-why              it came to no end within 72 hours
+why              it came to no end within 72h
 began at         2026-03-01T12:00:00Z
 caller           market
 account          acc-1

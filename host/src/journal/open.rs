@@ -1,7 +1,7 @@
 //! Operations that have asked the provider for something and have no outcome yet: run again, from where they were,
 //! until they have one.
 
-use super::pending::BACKOFF_MAX;
+use super::pending::{BACKOFF_MAX, shown_time};
 use super::{Journal, Order, POLL_AFTER_MIN, reused};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, ErrorCode, Result};
@@ -52,6 +52,7 @@ impl Journal {
                 caller: order.caller.clone(),
                 plugin: endpoint.plugin().digest.to_string(),
                 began_ms: now_ms(),
+                instance: None,
                 runs: 0,
                 stuck: None,
                 since_ms: None,
@@ -266,9 +267,9 @@ impl Journal {
         if open.stuck.is_some() {
             return Ok(false);
         }
-        let hours = self.settings.pending_hours_max;
-        if open.age_ms(now_ms()) > hours * 3_600_000 {
-            let why = format!("it came to no end within {hours} hours");
+        let longest = self.pending_max();
+        if Duration::from_millis(open.age_ms(now_ms())) > longest {
+            let why = format!("it came to no end within {}", shown_time(longest));
             self.stick(endpoint.id(), id, &why).await;
             return Ok(false);
         }

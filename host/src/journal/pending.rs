@@ -52,6 +52,11 @@ pub(super) fn cause(error: &Error) -> Option<String> {
     error.cause.as_ref().map(|cause| format!("{cause:#}"))
 }
 
+/// For people: `72h`.
+pub(super) fn shown_time(time: Duration) -> String {
+    jiff::SignedDuration::try_from(time).map(|time| format!("{time:#}")).unwrap_or_default()
+}
+
 fn age(record: &PendingRecord) -> Duration {
     Duration::from_millis(now_ms().saturating_sub(record.began_ms))
 }
@@ -370,8 +375,8 @@ impl Journal {
         age(record) > self.pending_max()
     }
 
-    fn pending_max(&self) -> Duration {
-        Duration::from_secs(self.settings.pending_hours_max * 3600)
+    pub(super) fn pending_max(&self) -> Duration {
+        Duration::from_secs(self.settings.pending_s_max)
     }
 }
 

@@ -69,8 +69,8 @@ impl Journal {
     /// Forgets what operations have asked their provider for, once nobody can ask for their outcome any more.
     /// Those that are open keep everything.
     async fn prune_steps(&self, endpoint: &Endpoint) -> Result<usize> {
-        let hours = self.settings.replay_hours + self.settings.pending_hours_max;
-        let oldest = now_ms().saturating_sub(hours * 3_600_000);
+        let seconds = self.settings.replay_hours * 3600 + self.settings.pending_s_max;
+        let oldest = now_ms().saturating_sub(seconds * 1000);
         let mut range = Range {
             space: Space::Step,
             partition: endpoint.partition,

@@ -213,6 +213,7 @@ impl Journal {
     ) -> Unfinished {
         let body = self.body_of(endpoint, id, record).ok();
         let change = body.and_then(|body| Change::parse(&record.change, &body).ok());
+        let known = change.as_ref().and_then(Change::instance).map(str::to_owned);
         Unfinished {
             endpoint: endpoint.id().to_owned(),
             id: id.to_owned(),
@@ -222,7 +223,7 @@ impl Journal {
             caller: record.caller.clone(),
             request_id: record.request_id.clone(),
             account: change.as_ref().and_then(Change::queue).map(str::to_owned),
-            providerinstanceid: change.as_ref().and_then(Change::instance).map(str::to_owned),
+            providerinstanceid: record.instance.clone().or(known),
             plugin: record.plugin.clone(),
             compensating: record.given_up,
             why: record.stuck.clone().or_else(|| self.last_failure(endpoint.id(), id)),

@@ -27,6 +27,7 @@ fn record() -> OpenRecord {
         caller: "c".to_owned(),
         plugin: String::new(),
         began_ms: 5,
+        instance: None,
         runs: 0,
         stuck: None,
         since_ms: None,

@@ -58,6 +58,9 @@ pub(crate) struct OpenRecord {
     pub(crate) plugin: String,
     /// In milliseconds since 1970.
     pub(crate) began_ms: u64,
+    /// The instance that was being created, where it is known.
+    #[serde(default)]
+    pub(crate) instance: Option<String>,
     /// How many runs there were at least: what they have asked for need not all be kept.
     #[serde(default)]
     pub(crate) runs: u32,

@@ -1,11 +1,12 @@
 //! How pending work ends: with what the provider has made, with a refusal, for its age, or because a deletion was faster.
 
 use super::super::{Attempted, AuditRow, Effects, Journal, given_up};
-use super::{Polled, between, check_token};
+use super::{Polled, between, check_token, shown_time};
 use crate::endpoints::Endpoint;
 use crate::error::{Error, Result};
 use crate::journal::effects::Decided;
 use crate::model::{Answer, Change, Done, Failure, OperationKind, Outcome, nonsense, shown};
+use crate::sealer::place;
 use crate::steps::now_ms;
 use crate::store::json::{put, read, unchanged};
 use crate::store::operation::{OpenRecord, PendingRecord, held_key, open_key, pending_key};
@@ -67,10 +68,10 @@ impl Journal {
             }
             _ => {
                 self.pending_failed(&mut effects, change, record).await?;
-                let hours = self.settings.pending_hours_max;
-                left_behind = Some(left(record, hours));
+                let longest = shown_time(self.pending_max());
+                left_behind = Some(self.left(endpoint.id(), subject, record, &longest)?);
                 let text = format!(
-                    "The provider did not finish within {hours} hours. Look at the provider what has become of it."
+                    "The provider did not finish within {longest}. Look at the provider what has become of it."
                 );
                 given_up(kind, 504, "PENDING_TOO_LONG", &text)?
             }
@@ -108,6 +109,37 @@ impl Journal {
         Ok(match creation {
             Some(creation) if !answer.success => Polled::Restored(answer, creation),
             _ => Polled::Settled(answer),
+        })
+    }
+
+    /// What stays of pending work whose caller is told that it failed, while nobody knows what the provider does.
+    fn left(
+        &self,
+        endpoint: &str,
+        subject: &str,
+        record: &PendingRecord,
+        longest: &str,
+    ) -> Result<OpenRecord> {
+        let id = &record.operation;
+        let sealed = self.sealer.open(&place(endpoint, subject, id), &record.body);
+        let sealed = sealed.and_then(|body| self.sealer.seal(&place(endpoint, "open", id), &body));
+        let why = format!(
+            "the provider did not finish within {longest}, and its caller was told that it failed"
+        );
+        Ok(OpenRecord {
+            change: record.change.clone(),
+            body: sealed.map_err(Error::internal)?,
+            request_id: record.request_id.clone(),
+            fingerprint: record.fingerprint.clone(),
+            caller: record.caller.clone(),
+            plugin: record.plugin.clone().unwrap_or_default(),
+            began_ms: record.began_ms,
+            instance: record.instance.clone(),
+            runs: record.attempt,
+            stuck: Some(why),
+            since_ms: None,
+            given_up: false,
+            told: true,
         })
     }
 
@@ -182,28 +214,5 @@ fn check_instance(kind: OperationKind, record: &PendingRecord, done: &Done) -> R
             Err(nonsense(kind, &format!("`{ended}` was created, and pending was `{began}`")))
         }
         _ => Ok(()),
-    }
-}
-
-/// What stays of pending work whose caller was told that it failed, while nobody knows what the provider does.
-fn left(record: &PendingRecord, hours: u64) -> OpenRecord {
-    let instance = record.instance.as_ref().map(|id| format!(" The instance is `{id}`."));
-    let why = format!(
-        "The provider did not finish within {hours} hours, and its caller was told that it failed.{}",
-        instance.unwrap_or_default()
-    );
-    OpenRecord {
-        change: record.change.clone(),
-        body: String::new(),
-        request_id: record.request_id.clone(),
-        fingerprint: record.fingerprint.clone(),
-        caller: record.caller.clone(),
-        plugin: record.plugin.clone().unwrap_or_default(),
-        began_ms: record.began_ms,
-        runs: record.attempt,
-        stuck: Some(why),
-        since_ms: None,
-        given_up: false,
-        told: true,
     }
 }
