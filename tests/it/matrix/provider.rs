@@ -17,6 +17,8 @@ pub(crate) trait Provider: Send + Sync + Sized {
     const OPERATIONS: &'static [Operation];
     /// Ends that are neither all nor nothing, each with its reason.
     const THIRDS: &'static [Third] = &[];
+    /// How many cells run beside each other.
+    const LANES: usize = 16;
     /// Fewer cells than these are not the matrix.
     const CELLS_MIN: usize;
 

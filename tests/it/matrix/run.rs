@@ -10,7 +10,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-const LANES: usize = 16;
 /// What an answer may take where one that does not come is the fault, and where it is not.
 const SHORT_MS: u32 = 1_500;
 const PATIENT_MS: u32 = 20_000;
@@ -21,7 +20,7 @@ const SHOWN: usize = 40;
 pub(crate) fn run<P: Provider>() {
     let began = Instant::now();
     let mut host = host();
-    let lanes: Vec<Lane<P>> = (1..=LANES).map(Lane::new).collect();
+    let lanes: Vec<Lane<P>> = (1..=P::LANES).map(Lane::new).collect();
     declare(&host, &lanes, PATIENT_MS);
     let courses = courses(&host, &lanes);
     declare(&host, &lanes, SHORT_MS);
@@ -35,7 +34,7 @@ pub(crate) fn run<P: Provider>() {
     // Those that are to be let go are killed together, at another moment than those that hang.
     let (told, unknown): (Vec<_>, Vec<_>) =
         kills.iter().partition(|cell| cell.event == Event::Killed(Kill::Told));
-    for cells in unknown.chunks(LANES).chain(told.chunks(LANES)) {
+    for cells in unknown.chunks(P::LANES).chain(told.chunks(P::LANES)) {
         verdicts.extend(killed(&mut host, &lanes, cells));
     }
     let count = faults.len() + kills.len();

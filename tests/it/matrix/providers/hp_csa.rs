@@ -13,7 +13,9 @@ impl Provider for HpCsa {
     const PLUGIN: &'static str = "hp-csa";
     /// Accounts and users are LDAP's, and a snapshot only reads.
     const OPERATIONS: &'static [Operation] = &[CreateResource, UpdateResource, DeleteResource];
-    const CELLS_MIN: usize = 321;
+    /// Each of its requests waits a minute after a 401: all of them at once.
+    const LANES: usize = 28;
+    const CELLS_MIN: usize = 332;
 
     fn start() -> Self {
         HpCsa(hp_csa::HpCsa::start())
