@@ -10,6 +10,7 @@ mod operation;
 mod provider;
 mod providers;
 mod run;
+mod said;
 mod third;
 
 use provider::Provider;
@@ -29,6 +30,30 @@ fn there_are_enough_cells() {
         + HpCsa::CELLS_MIN;
     println!("matrix: at least {sum} cells in all");
     assert!(sum >= CELLS_MIN, "{sum} cells");
+}
+
+#[test]
+fn every_adapter_does_what_it_says_and_refuses_the_rest() {
+    said::check::<CnspRemote<false>>();
+    said::check::<Osb<false>>();
+    said::check::<BillingStack>();
+    said::check::<Abacus>();
+    said::check::<HpCsa>();
+    let tried = [
+        CnspRemote::<false>::PLUGIN,
+        Osb::<false>::PLUGIN,
+        BillingStack::PLUGIN,
+        Abacus::PLUGIN,
+        HpCsa::PLUGIN,
+        // The routes' own tests are its.
+        "sandbox",
+    ];
+    let plugins = concat!(env!("CARGO_MANIFEST_DIR"), "/../plugins");
+    for plugin in std::fs::read_dir(plugins).unwrap() {
+        let plugin = plugin.unwrap().file_name();
+        let is_tried = tried.iter().any(|name| *name == plugin);
+        assert!(is_tried, "no provider is there to try {plugin:?} with");
+    }
 }
 
 #[test]

@@ -15,23 +15,13 @@ use std::fmt::Write;
 #[derive(Args)]
 #[command(after_help = "Example:\n  cnsp endpoint failures acme --data /var/lib/cnsp")]
 pub(super) struct Failures {
-    /// The endpoint's id
-    #[arg(value_name = "ID")]
-    endpoint: String,
-    /// Print what GET /endpoints/ID/failures answers
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    settings: Settings,
+    of: Of,
 }
 
 impl Failures {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let listed = look(self.settings, View::Failures, &self.endpoint)?;
-        match self.json {
-            true => Ok(say(&format!("{listed}\n"))?),
-            false => Ok(say(&for_people(&listed))?),
-        }
+        self.of.show(View::Failures, for_people)
     }
 }
 
@@ -42,33 +32,42 @@ impl Failures {
 #[derive(Args)]
 #[command(after_help = "Example:\n  cnsp endpoint limits acme --data /var/lib/cnsp")]
 pub(super) struct Limits {
+    #[command(flatten)]
+    of: Of,
+}
+
+impl Limits {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        self.of.show(View::Limits, limits_for_people)
+    }
+}
+
+/// Which endpoint, and for whom what is seen of it is printed.
+#[derive(Args)]
+struct Of {
     /// The endpoint's id
     #[arg(value_name = "ID")]
     endpoint: String,
-    /// Print what GET /endpoints/ID/limits answers
+    /// Print what the API answers
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     settings: Settings,
 }
 
-impl Limits {
-    pub(super) fn run(self) -> Result<(), Failure> {
-        let listed = look(self.settings, View::Limits, &self.endpoint)?;
+impl Of {
+    fn show(self, view: View, for_people: fn(&Value) -> String) -> Result<(), Failure> {
+        let config = self.settings.load(None)?;
+        let looked = control::look(&config.data, view, &self.endpoint);
+        let Some(listed) = runtime()?.block_on(looked)? else {
+            let data = config.data.display();
+            return Err(anyhow!("no host runs on the data folder {data}").into());
+        };
         match self.json {
             true => Ok(say(&format!("{listed}\n"))?),
-            false => Ok(say(&limits_for_people(&listed))?),
+            false => Ok(say(&for_people(&listed))?),
         }
     }
-}
-
-fn look(settings: Settings, view: View, endpoint: &str) -> Result<Value, Failure> {
-    let config = settings.load(None)?;
-    let Some(seen) = runtime()?.block_on(control::look(&config.data, view, endpoint))? else {
-        let data = config.data.display();
-        return Err(anyhow!("no host runs on the data folder {data}").into());
-    };
-    Ok(seen)
 }
 
 fn limits_for_people(listed: &Value) -> String {

@@ -39,6 +39,16 @@ pub(crate) struct Scene {
     pub(crate) resource: Option<Resource>,
 }
 
+impl Scene {
+    /// As it is, with a user and an instance that nobody has.
+    pub(crate) fn with_what_is_not_there(&self) -> Scene {
+        let account = self.account.clone();
+        let user = Some(User { id: "nobody".to_owned(), email: email(&account) });
+        let nothing = Resource { id: "nothing".to_owned(), subscription: String::new() };
+        Scene { account, user, resource: Some(nothing) }
+    }
+}
+
 /// A change, as it is asked for however often.
 pub(crate) struct Request {
     key: String,
