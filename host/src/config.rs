@@ -195,7 +195,7 @@ pub(crate) struct Operations {
     pub(crate) account_queue_max: usize,
     pub(crate) repeat_wait_ms_max: u64,
     pub(crate) pending_wait_ms: u64,
-    pub(crate) pending_s_max: u64,
+    pub(crate) pending_s: u64,
 }
 
 /// How the embedded store runs.
@@ -325,7 +325,7 @@ impl Config {
             ("operations.account_queue_max", operations.account_queue_max as u64, 1, 100_000),
             ("operations.repeat_wait_ms_max", operations.repeat_wait_ms_max, 0, HOUR_MS),
             ("operations.pending_wait_ms", operations.pending_wait_ms, 0, HOUR_MS),
-            ("operations.pending_s_max", operations.pending_s_max, 1, 366 * 86_400),
+            ("operations.pending_s", operations.pending_s, 1, 366 * 86_400),
             ("calls.component_bytes_max", calls.component_bytes_max as u64, 1024, 64 << 20),
             ("calls.backtrace_frames_max", calls.backtrace_frames_max as u64, 1, 1000),
             ("store.cache_bytes", self.store.cache_bytes, 1 << 20, 1 << 40),

@@ -207,7 +207,7 @@ fn what_is_let_be_is_told_as_failed_and_left_alone() {
 fn what_grows_too_old_is_an_orphan_and_has_another_life_when_it_is_told_to() {
     let upstream = Upstream::start();
     let options =
-        Options::default().set("operations.pending_wait_ms", 0).set("operations.pending_s_max", 1);
+        Options::default().set("operations.pending_wait_ms", 0).set("operations.pending_s", 1);
     let host = start(options, &format!("grants = [{}]", upstream.grant()));
     let scene = Scene { upstream, host };
     let waiting = scene.begin();
@@ -228,7 +228,7 @@ fn what_grows_too_old_is_an_orphan_and_has_another_life_when_it_is_told_to() {
 #[test]
 fn what_the_provider_does_not_finish_is_told_as_failed_and_stays_as_an_orphan() {
     let options =
-        Options::default().set("operations.pending_wait_ms", 0).set("operations.pending_s_max", 1);
+        Options::default().set("operations.pending_wait_ms", 0).set("operations.pending_s", 1);
     let host = options.start();
     let client = host.marketplace();
     let account = client.new_account();

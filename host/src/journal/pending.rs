@@ -376,7 +376,7 @@ impl Journal {
     }
 
     pub(super) fn pending_max(&self) -> Duration {
-        Duration::from_secs(self.settings.pending_s_max)
+        Duration::from_secs(self.settings.pending_s)
     }
 }
 

@@ -69,7 +69,7 @@ impl Journal {
     /// Forgets what operations have asked their provider for, once nobody can ask for their outcome any more.
     /// Those that are open keep everything.
     async fn prune_steps(&self, endpoint: &Endpoint) -> Result<usize> {
-        let seconds = self.settings.replay_hours * 3600 + self.settings.pending_s_max;
+        let seconds = self.settings.replay_hours * 3600 + self.settings.pending_s;
         let oldest = now_ms().saturating_sub(seconds * 1000);
         let mut range = Range {
             space: Space::Step,

@@ -64,7 +64,7 @@ impl Journal {
             .map_err(Error::internal)?;
         // What is pending does not grow old: the same request must not run a second time beside its polls.
         let pending_s = match pending {
-            true => self.settings.pending_s_max + POLL_AFTER_MAX.as_secs(),
+            true => self.settings.pending_s + POLL_AFTER_MAX.as_secs(),
             false => 0,
         };
         let at_s = now_s() + pending_s;

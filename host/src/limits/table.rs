@@ -49,7 +49,7 @@ const OF_HOST: [OfHost; 36] = [
     OfHost("operations.account_queue_max", "have that many changes of one account wait"),
     OfHost("operations.repeat_wait_ms_max", "hold a connection that long with a repeat"),
     OfHost("operations.pending_wait_ms", "hold a caller that long with unfinished work"),
-    OfHost("operations.pending_s_max", "keep work under way that long"),
+    OfHost("operations.pending_s", "keep work under way that long"),
     OfHost("store.cache_bytes", "nothing: it is full and stays so"),
     OfHost(
         "store.free_ratio_min",
