@@ -9,6 +9,7 @@ use cnsp_tests::setup::SetupFolder;
 use cnsp_tests::upstream::Upstream;
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -91,6 +92,18 @@ impl Scene {
             (self.get(&path).status == 404).then_some(())
         });
     }
+}
+
+/// Whether a text is in a file of a folder.
+fn lies_in(folder: &Path, text: &[u8]) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => lies_in(&path, text),
+            false => std::fs::read(&path)
+                .is_ok_and(|bytes| bytes.windows(text.len()).any(|some| some == text)),
+        }
+    })
 }
 
 #[test]
@@ -196,6 +209,9 @@ fn what_is_let_be_is_told_as_failed_and_left_alone() {
     assert_eq!(scene.operations("")[0]["state"], "open", "nothing has happened yet");
     let ruling = scene.decide(&waiting.id, &json!({"action": "dismiss", "note": "ticket 4711"}));
     assert_eq!((&ruling.json["state"], &ruling.json["respcode"]), (&json!("ended"), &json!(409)));
+    // Who has decided, and why, is in the audit trail.
+    let row = r#""decided":{"by":"operator","action":"dismiss","note":"ticket 4711"}"#;
+    assert!(lies_in(&scene.host.data(), row.as_bytes()), "there is no audit row");
     let made = scene.count("POST", &waiting.path);
     scene.again(&waiting).refused(409, "OPERATION_DISMISSED");
     assert_eq!(scene.count("POST", &waiting.path), made);
