@@ -3,6 +3,7 @@
 //! `config.default.toml` is compiled in and documents each key; a file, the environment and flags go over it
 //! (see [`layers`]). What is wrong stops the host, naming the key and where its value came from.
 
+mod check;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod layers;
@@ -11,7 +12,6 @@ mod secret;
 use self::layers::Layers;
 pub(crate) use self::layers::{ConfigError, Source};
 pub(crate) use self::secret::{SECRET_BYTES_MAX, SecretSource};
-use crate::limits::{About, Limit};
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -282,188 +282,7 @@ impl Config {
         }
         Ok(config)
     }
-
-    /// Bounds that a type cannot say. Upper ones are where a value is surely a slip of the unit.
-    fn check(&self, layers: &Layers) -> Result<(), ConfigError> {
-        const HOUR_MS: u64 = 3_600_000;
-        const GIB: u64 = 1 << 30;
-        // Pending work keeps its request in one record of the store, sealed.
-        const STORED_BODY_BYTES_MAX: u64 = 20 << 10;
-        let (http, auth, calls, operations) =
-            (&self.http, &self.auth, &self.calls, &self.operations);
-        let compile = &self.compile;
-        let ranges: &[(&str, u64, u64, u64)] = &[
-            ("http.header_bytes_max", http.header_bytes_max as u64, 8192, 1 << 20),
-            ("http.header_count_max", http.header_count_max as u64, 16, 10_000),
-            ("http.header_timeout_ms", http.header_timeout_ms, 1, HOUR_MS),
-            ("http.body_bytes_max", http.body_bytes_max as u64, 1024, STORED_BODY_BYTES_MAX),
-            ("http.body_timeout_ms", http.body_timeout_ms, 1, HOUR_MS),
-            ("http.connection_count_max", http.connection_count_max as u64, 1, 1 << 20),
-            ("http.shutdown_timeout_ms", http.shutdown_timeout_ms, 0, HOUR_MS),
-            ("auth.cache_ttl_s", auth.cache_ttl_s, 0, 86_400),
-            ("auth.verify_concurrency_max", auth.verify_concurrency_max as u64, 0, 1024),
-            ("auth.verify_queue_max", auth.verify_queue_max as u64, 1, 100_000),
-            ("auth.argon2_memory_kib", auth.argon2_memory_kib.into(), 8, 1 << 20),
-            ("auth.argon2_passes", auth.argon2_passes.into(), 1, 64),
-            ("auth.argon2_lanes", auth.argon2_lanes.into(), 1, 64),
-            ("calls.concurrency_max", calls.concurrency_max as u64, 1, 10_000),
-            ("calls.wait_ms_max", calls.wait_ms_max, 0, HOUR_MS),
-            ("egress.connect_ms", self.egress.connect_ms, 1, HOUR_MS),
-            ("breaker.failure_count", self.breaker.failure_count.into(), 1, u32::MAX.into()),
-            ("breaker.pause_ms", self.breaker.pause_ms, 100, HOUR_MS),
-            ("breaker.pause_ms_max", self.breaker.pause_ms_max, self.breaker.pause_ms, HOUR_MS),
-            ("drift.check_s", self.drift.check_s, 0, DRIFT_CHECK_S_MAX),
-            ("drift.pause_ms", self.drift.pause_ms, 0, 60_000),
-            ("compile.concurrency_max", compile.concurrency_max as u64, 1, 64),
-            ("compile.timeout_ms", compile.timeout_ms, 100, HOUR_MS),
-            ("compile.cpu_s", compile.cpu_s, 1, 3600),
-            // Under 2 GiB there is no room beside what the allocator reserves.
-            ("compile.memory_bytes_max", compile.memory_bytes_max, 2 * GIB, 1 << 40),
-            ("operations.replay_hours", operations.replay_hours, 1, 24 * 366),
-            ("operations.audit_days", operations.audit_days, 1, 366 * 30),
-            ("operations.conflict_attempts_max", operations.conflict_attempts_max.into(), 1, 1000),
-            ("operations.account_queue_max", operations.account_queue_max as u64, 1, 100_000),
-            ("operations.repeat_wait_ms_max", operations.repeat_wait_ms_max, 0, HOUR_MS),
-            ("operations.pending_wait_ms", operations.pending_wait_ms, 0, HOUR_MS),
-            ("operations.pending_s", operations.pending_s, 1, 366 * 86_400),
-            ("calls.component_bytes_max", calls.component_bytes_max as u64, 1024, 64 << 20),
-            ("calls.backtrace_frames_max", calls.backtrace_frames_max as u64, 1, 1000),
-            ("store.cache_bytes", self.store.cache_bytes, 1 << 20, 1 << 40),
-        ];
-        let of_endpoints = Limit::ALL.map(|limit| {
-            let About { setting, range, .. } = limit.about();
-            (*setting, limit.ceiling(self), *range.start(), *range.end())
-        });
-        for (key, value, min, max) in ranges.iter().chain(&of_endpoints) {
-            if value < min || value > max {
-                return Err(layers.error(key, format!("is {value}; it must be {min} to {max}")));
-            }
-        }
-        // An answer comes on top of the keys that the call has read and written.
-        if calls.host_bytes_max < calls.answer_bytes_max.saturating_add(calls.kv_write_bytes_max) {
-            let least = calls.answer_bytes_max.saturating_add(calls.kv_write_bytes_max);
-            let problem = format!(
-                "is {}; it must be at least calls.answer_bytes_max and calls.kv_write_bytes_max together, {least}",
-                calls.host_bytes_max
-            );
-            return Err(layers.error("calls.host_bytes_max", problem));
-        }
-        let (memory, lanes) = (auth.argon2_memory_kib, auth.argon2_lanes);
-        if memory < 8 * lanes {
-            let problem = format!("is {memory}; argon2 takes at least 8 for each of {lanes} lanes");
-            return Err(layers.error("auth.argon2_memory_kib", problem));
-        }
-        if !(0.0..=1.0).contains(&self.store.free_ratio_min) {
-            let problem = format!("is {}; it must be 0 to 1", self.store.free_ratio_min);
-            return Err(layers.error("store.free_ratio_min", problem));
-        }
-        if self.compile.program.as_ref().is_some_and(|program| !program.is_absolute()) {
-            let problem = "is no absolute path".to_owned();
-            return Err(layers.error("compile.program", problem));
-        }
-        let Secrets { key_file, key_variable } = &self.secrets;
-        if key_file.as_ref().is_some_and(|file| !file.is_absolute()) {
-            let problem = "is no absolute path".to_owned();
-            return Err(layers.error("secrets.key_file", problem));
-        }
-        if key_file.is_some() && !key_variable.is_empty() {
-            let problem = "is set beside secrets.key_file; keep the keys in one place".to_owned();
-            return Err(layers.error("secrets.key_variable", problem));
-        }
-        self.log
-            .parsed_filter()
-            .map_err(|e| layers.error("log.filter", format!("is no filter: {e}")))?;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ffi::OsString;
-    use std::path::Path;
-
-    fn load(flags: Flags, environment: &[(&str, &str)]) -> Result<Config, String> {
-        let environment: Vec<(OsString, OsString)> =
-            environment.iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
-        Config::from_layers(&flags, environment).map_err(|e| e.to_string())
-    }
-
-    fn set(assignments: &[&str]) -> Flags {
-        Flags { set: assignments.iter().map(|s| (*s).to_owned()).collect(), ..Flags::default() }
-    }
-
-    fn file(text: &str) -> (tempfile::TempDir, Flags) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("host.toml");
-        std::fs::write(&path, text).unwrap();
-        (folder, Flags { file: Some(path), ..Flags::default() })
-    }
-
-    #[test]
-    fn defaults_load() {
-        let config = load(Flags::default(), &[("PATH", "/bin")]).unwrap();
-        assert_eq!(config.listen.port(), 8080);
-        assert!(config.auth.verify_concurrency_max >= 1);
-        assert!(config.data.is_absolute());
-    }
-
-    #[test]
-    fn later_layers_win() {
-        let (_folder, mut flags) = file("[http]\nbody_bytes_max = 2000\nheader_count_max = 50\n");
-        flags.set = vec!["http.body_bytes_max=4000".to_owned()];
-        let config = load(flags, &[("CNSP_HTTP__BODY_BYTES_MAX", "3000")]).unwrap();
-        assert_eq!((config.http.body_bytes_max, config.http.header_count_max), (4000, 50));
-    }
-
-    #[test]
-    fn text_that_looks_like_a_number_stays_text() {
-        let config = load(Flags::default(), &[("CNSP_DATA", "/1234")]).unwrap();
-        assert_eq!(config.data, Path::new("/1234"));
-    }
-
-    #[test]
-    fn unknown_keys_name_themselves_and_their_source() {
-        let (folder, flags) = file("[http]\nbody_bytes = 2000\n");
-        let path = folder.path().join("host.toml");
-        let expected = format!("http.body_bytes (from {}) is no setting", path.display());
-        assert!(load(flags, &[]).unwrap_err().starts_with(&expected));
-        let error = load(Flags::default(), &[("CNSP_HTP__X", "1")]).unwrap_err();
-        assert!(
-            error.starts_with("htp.x (from the variable CNSP_HTP__X) is no setting"),
-            "{error}"
-        );
-        let error = load(set(&["http=3"]), &[]).unwrap_err();
-        assert!(error.starts_with("http (from --set) is a section"), "{error}");
-    }
-
-    #[test]
-    fn wrong_values_name_their_key_and_source() {
-        let error = load(Flags::default(), &[("CNSP_HTTP__BODY_BYTES_MAX", "1MB")]).unwrap_err();
-        let expected = "http.body_bytes_max (from the variable CNSP_HTTP__BODY_BYTES_MAX) ";
-        assert!(error.starts_with(expected), "{error}");
-        let error = load(set(&["http.body_bytes_max=-1"]), &[]).unwrap_err();
-        assert!(error.starts_with("http.body_bytes_max (from --set) "), "{error}");
-        let error = load(set(&["log.format=xml"]), &[]).unwrap_err();
-        assert!(error.contains("log.format") && error.contains("human"), "{error}");
-        let error = load(set(&["calls.concurrency_max=0"]), &[]).unwrap_err();
-        assert!(error.contains("must be 1 to 10000"), "{error}");
-        let error = load(set(&["secrets.key_file=keys"]), &[]).unwrap_err();
-        assert!(error.starts_with("secrets.key_file (from --set) is no absolute path"), "{error}");
-        let both = set(&["secrets.key_file=/keys", "secrets.key_variable=KEYS"]);
-        assert!(load(both, &[]).unwrap_err().contains("keep the keys in one place"));
-        let (_folder, flags) = file("listen = 8080\n");
-        assert!(load(flags, &[]).unwrap_err().starts_with("listen (from "));
-        let (_folder, flags) = file("listen = \"localhost\"\n");
-        assert!(load(flags, &[]).unwrap_err().contains("listen (from "));
-    }
-
-    #[test]
-    fn a_file_that_is_missing_or_no_toml_is_named() {
-        let flags = Flags { file: Some("/nowhere/host.toml".into()), ..Flags::default() };
-        assert!(load(flags, &[]).unwrap_err().contains("/nowhere/host.toml"));
-        let (_folder, flags) = file("[http\n");
-        let error = load(flags, &[]).unwrap_err();
-        assert!(error.contains("host.toml") && error.contains("line 1"), "{error}");
-    }
-}
+mod tests;

@@ -10,21 +10,21 @@
 mod address;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
+mod grant;
+mod names;
 mod pace;
 mod tls;
 
+use self::grant::{allows, check, is_encoded};
+use self::names::Names;
 use self::pace::Pace;
 use crate::config;
 use crate::limits::{Limit, Limits};
 use crate::secrets::Secrets;
-use crate::store::setup::{EndpointRecord, HttpGrant, Scheme};
-use anyhow::Context;
+use crate::store::setup::{EndpointRecord, HttpGrant};
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Client, Method, Url};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -84,18 +84,7 @@ impl Denied {
 impl Egress {
     /// Reads how this machine resolves names, unless the settings say how.
     pub(crate) fn start(settings: &config::Egress) -> anyhow::Result<Egress> {
-        let resolver = match settings.nameservers.as_slice() {
-            [] => TokioResolver::builder_tokio().context(
-                "how this machine resolves names cannot be read; set egress.nameservers",
-            )?,
-            servers => {
-                let config = ResolverConfig::from_name_servers(
-                    servers.iter().map(|server| name_server(*server)).collect(),
-                );
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-        };
-        Ok(Egress { resolver: resolver.build()?, settings: settings.clone() })
+        Ok(Egress { resolver: names::resolver(settings)?, settings: settings.clone() })
     }
 
     /// The way out of one endpoint.
@@ -167,14 +156,6 @@ impl Outbound {
             first_byte_max: Duration::from_secs(1),
         }
     }
-}
-
-fn name_server(server: SocketAddr) -> NameServerConfig {
-    let mut connections = vec![ConnectionConfig::udp(), ConnectionConfig::tcp()];
-    for connection in &mut connections {
-        connection.port = server.port();
-    }
-    NameServerConfig::new(server.ip(), true, connections)
 }
 
 impl Outbound {
@@ -295,172 +276,4 @@ impl Outbound {
 fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     format!("{host}:{}", url.port_or_known_default().unwrap_or_default())
-}
-
-/// The one answer to whether a grant lets a request out.
-fn allows(grant: &HttpGrant, method: &Method, url: &Url) -> bool {
-    let scheme = match grant.scheme {
-        Scheme::Http => "http",
-        Scheme::Https => "https",
-    };
-    let Some(host) = url.host_str() else { return false };
-    scheme == url.scheme()
-        && matches_host(&grant.host, host)
-        && url.port_or_known_default() == Some(grant.port)
-        && (grant.methods.is_empty() || grant.methods.contains(method.as_str()))
-        && is_below(&grant.path, url.path())
-}
-
-/// Whether a grant's host, which may begin with `*.`, has this one.
-fn matches_host(granted: &str, host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    match granted.strip_prefix("*.") {
-        Some(suffix) => host
-            .strip_suffix(suffix)
-            .and_then(|below| below.strip_suffix('.'))
-            .is_some_and(|below| !below.is_empty()),
-        // An address has several spellings.
-        None => match (granted.parse::<IpAddr>(), host.parse::<IpAddr>()) {
-            (Ok(granted), Ok(host)) => granted == host,
-            _ => host == granted,
-        },
-    }
-}
-
-/// Whether a path is the granted one or lies below it. Both have no dot segments.
-fn is_below(granted: &str, path: &str) -> bool {
-    let granted = granted.trim_end_matches('/');
-    path.strip_prefix(granted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Whether a path has what a server may decode into other segments.
-fn is_encoded(path: &str) -> bool {
-    let path = path.to_ascii_lowercase();
-    ["%2f", "%5c", "%2e", "%00", "\\"].iter().any(|code| path.contains(code))
-}
-
-/// Whether an address may be dialled for a host, by the exemptions of the grants that have this host.
-fn check(grants: &[HttpGrant], host: &str, address: IpAddr) -> Result<(), Denied> {
-    let exempted = grants.iter().filter(|grant| matches_host(&grant.host, host));
-    address::check(address, exempted.flat_map(|grant| &grant.addresses)).map_err(|local| {
-        let advice = match local.exemptable {
-            true => "ask the operator to exempt it",
-            false => "nobody may reach that from here",
-        };
-        Denied::Address { host: host.to_owned(), address, kind: local.kind, advice }
-    })
-}
-
-/// Resolves the names of one endpoint's hosts, and drops the addresses that it may not reach.
-struct Names {
-    resolver: TokioResolver,
-    grants: Arc<[HttpGrant]>,
-}
-
-impl Resolve for Names {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (resolver, grants) = (self.resolver.clone(), self.grants.clone());
-        Box::pin(async move {
-            let host = name.as_str();
-            // A name with a dot is whole: no search list is tried on it.
-            let whole = if host.contains('.') { format!("{host}.") } else { host.to_owned() };
-            let found = resolver.lookup_ip(whole).await?;
-            let mut denied = None;
-            let mut addresses = Vec::new();
-            for address in found.iter() {
-                match check(&grants, host, address) {
-                    Ok(()) => addresses.push(SocketAddr::new(address, 0)),
-                    Err(why) => denied = Some(why),
-                }
-            }
-            match denied {
-                Some(denied) if addresses.is_empty() => Err(denied.into()),
-                _ => Ok(Box::new(addresses.into_iter()) as Addrs),
-            }
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn grant(host: &str, path: &str, methods: &[&str]) -> HttpGrant {
-        HttpGrant {
-            scheme: Scheme::Https,
-            host: host.into(),
-            port: 443,
-            path: path.into(),
-            methods: methods.iter().map(|method| (*method).to_owned()).collect(),
-            addresses: Vec::new(),
-            secrets: Default::default(),
-        }
-    }
-
-    fn allowed(grant: &HttpGrant, url: &str) -> bool {
-        allows(grant, &Method::GET, &Url::parse(url).unwrap())
-    }
-
-    #[test]
-    fn a_grant_allows_its_host_scheme_and_port_and_nothing_else() {
-        let exact = grant("api.example.com", "/", &[]);
-        assert!(allowed(&exact, "https://api.example.com/x"));
-        assert!(allowed(&exact, "https://API.example.com:443"));
-        for other in [
-            "http://api.example.com",
-            "https://api.example.com:8443",
-            "https://api.example.com.evil.com",
-            "https://xapi.example.com",
-            "https://api.example.com.",
-        ] {
-            assert!(!allowed(&exact, other), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_wildcard_allows_names_below_and_not_the_name_itself() {
-        let below = grant("*.example.com", "/", &[]);
-        assert!(allowed(&below, "https://a.b.example.com"));
-        assert!(!allowed(&below, "https://example.com"));
-        assert!(!allowed(&below, "https://badexample.com"));
-    }
-
-    #[test]
-    fn a_path_allows_what_is_below_it() {
-        let below = grant("a.b", "/v2", &[]);
-        for path in ["/v2", "/v2/", "/v2/x", "/v1/../v2/x", "/v2?x", "/%76%32/../v2"] {
-            assert!(allowed(&below, &format!("https://a.b{path}")), "{path}");
-        }
-        for path in ["", "/", "/v1", "/v22", "/v2/../v1", "/v2/%2e%2e/v1", "//v2", "/V2"] {
-            assert!(!allowed(&below, &format!("https://a.b{path}")), "{path}");
-        }
-        assert!(is_encoded("/v2/..%2Fv1") && is_encoded("/v2/%5c") && !is_encoded("/v2/%20"));
-    }
-
-    #[test]
-    fn a_grant_with_methods_allows_those() {
-        let reading = grant("a.b", "/", &["GET"]);
-        let url = Url::parse("https://a.b/").unwrap();
-        assert!(allows(&reading, &Method::GET, &url));
-        assert!(!allows(&reading, &Method::POST, &url));
-    }
-
-    #[test]
-    fn numbers_that_are_addresses_are_found_out() {
-        let any =
-            |host: &str| HttpGrant { scheme: Scheme::Http, port: 80, ..grant(host, "/", &[]) };
-        for (url, address) in [
-            ("http://2130706433/", "127.0.0.1"),
-            ("http://0x7f.1/", "127.0.0.1"),
-            ("http://0177.0.0.1/", "127.0.0.1"),
-            ("http://[::ffff:127.0.0.1]/", "::ffff:7f00:1"),
-            ("http://0xa9fea9fe/", "169.254.169.254"),
-        ] {
-            let url = Url::parse(url).unwrap();
-            let host = url.host_str().unwrap().trim_matches(['[', ']']);
-            assert_eq!(host, address, "{url}");
-            let found = check(&[any(host)], host, host.parse().unwrap());
-            assert!(matches!(found, Err(Denied::Address { .. })), "{url}");
-        }
-    }
 }
