@@ -178,9 +178,9 @@ fn what_the_provider_has_is_taken_for_done() {
     let waiting = scene.begin();
     let nameless = json!({"action": "adopt", "note": "made by hand"});
     scene.decide(&waiting.id, &nameless).refused(400, "INVALID_REQUEST");
-    // To decide, it was set aside.
-    assert_eq!(scene.operations("?state=orphan")[0]["id"], waiting.id.as_str());
-    scene.again(&waiting).refused(500, "OPERATION_STUCK");
+    // To decide, it was set aside; what was decided is nothing, so it goes on.
+    assert_eq!(scene.operations("?state=orphan"), Vec::<Value>::new());
+    assert_eq!(scene.again(&waiting).status, 503);
     let control = json!({"action": "adopt", "note": "made by hand", "id": "a\u{1}"});
     let refused = scene.decide(&waiting.id, &control).refused(400, "INVALID_REQUEST");
     assert!(refused.text.contains("cannot be taken for done"), "{}", refused.text);

@@ -3,6 +3,7 @@
 //! aside first.
 
 mod adopted;
+mod aside;
 
 use super::effects::{AuditRow, Decided, Effects};
 use super::unfinished::{Found, Unfinished};
@@ -13,7 +14,7 @@ use crate::limits::fixed;
 use crate::model::{Answer, Change, Failure, OperationKind, Outcome};
 use crate::sealer::place;
 use crate::steps::{now_ms, steps_taken};
-use crate::store::json::{put, read, unchanged};
+use crate::store::json::{put, unchanged};
 use crate::store::operation::{OpenRecord, PendingRecord, open_key, pending_key};
 use crate::store::{Operation, Tx, commit_patiently};
 use serde::{Deserialize, Serialize};
@@ -147,9 +148,27 @@ impl Journal {
         }
         let (mut open, mut version) = (open, version);
         let runs_by_itself = matches!(decision, Decision::Retry { current_plugin: false });
-        if open.stuck.is_none() && !runs_by_itself {
+        let sets_aside = open.stuck.is_none() && !runs_by_itself;
+        if sets_aside {
             (open, version) = self.set_aside(endpoint, id, open, version, decided.by).await?;
         }
+        let ruling = self.carry_out(endpoint, id, open, version, decision, decided).await;
+        if sets_aside && ruling.is_err() {
+            self.put_back(endpoint, id, version).await;
+        }
+        ruling
+    }
+
+    /// Carries out a decision about an open operation that does not run.
+    async fn carry_out(
+        self: &Arc<Self>,
+        endpoint: &Endpoint,
+        id: &str,
+        open: OpenRecord,
+        version: u64,
+        decision: &Decision,
+        decided: Decided<'_>,
+    ) -> Result<Ruling> {
         match decision {
             Decision::Retry { current_plugin } => {
                 let plugin = match current_plugin {
@@ -264,37 +283,6 @@ impl Journal {
             Err(Attempted::Failed(error)) => return Err(not_adopted(error)),
         }
         Ok(ended(endpoint, &record.operation, &answer))
-    }
-
-    /// Has an operation that is open run no more, and waits until it does not.
-    async fn set_aside(
-        &self,
-        endpoint: &Endpoint,
-        id: &str,
-        open: OpenRecord,
-        version: u64,
-        by: &str,
-    ) -> Result<(OpenRecord, u64)> {
-        let key = open_key(endpoint.id(), id);
-        let mut tx = Tx::new(endpoint.partition);
-        tx.conditions.push(unchanged(key.clone(), Some(version)));
-        let record = OpenRecord { stuck: Some(format!("it was set aside by {by}")), ..open };
-        tx.operations.push(put(key.clone(), &record)?);
-        commit_patiently(&*self.store, tx).await.map_err(changed_meanwhile)?;
-        let longest = endpoint.call_timeout()
-            + Duration::from_millis(self.settings.pending_wait_ms)
-            + Duration::from_secs(5);
-        if tokio::time::timeout(longest, self.running.end(endpoint.id(), id)).await.is_err() {
-            let text = "The operation still runs. It is set aside and will not run again: decide about it when it has stopped.";
-            return Err(Error::new(ErrorCode::Conflict, text).retry_after(Duration::from_secs(5)));
-        }
-        match read::<OpenRecord>(&*self.store, &key).await? {
-            Some(found) => Ok(found),
-            None => {
-                let text = "The operation has come to an end meanwhile: its caller has the answer.";
-                Err(Error::new(ErrorCode::Conflict, text))
-            }
-        }
     }
 
     /// Has an operation run from now on, as it is in this record.
