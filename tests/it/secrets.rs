@@ -1,6 +1,7 @@
 //! Secrets of endpoints: handed over once, kept encrypted, and encrypted with another key when the operator says so.
 
 mod journal;
+mod power;
 
 use crate::breaker::{is_open, sulk};
 use crate::egress::{get, send};
