@@ -15,6 +15,7 @@ pub(crate) use self::log::LogUse;
 use crate::egress::Outbound;
 use crate::heavy::Weight;
 use crate::limits::Limits;
+use crate::plugin::Growths;
 use crate::store::{Partition, Store};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,4 +36,6 @@ pub(crate) struct Scope {
     pub(crate) limits: Limits,
     /// Whether its calls are heavy.
     pub(crate) weight: Arc<Weight>,
+    /// How often its guests make their memories larger.
+    pub(crate) growths: Growths,
 }

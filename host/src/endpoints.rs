@@ -19,7 +19,7 @@ use crate::heavy;
 use crate::limits::{EffectiveLimits, Limit, Limits};
 use crate::model::{Failure, OperationKind};
 use crate::plugin::bindings::Exports;
-use crate::plugin::{CallError, CallState, Called, OperationContext, Plugin, Plugins};
+use crate::plugin::{CallError, CallState, Called, Growths, OperationContext, Plugin, Plugins};
 use crate::secrets::Secrets;
 use crate::store::setup::EndpointRecord;
 use crate::store::{Partition, Store};
@@ -206,6 +206,7 @@ impl Endpoints {
             store: self.store.clone(),
             limits,
             weight: Arc::default(),
+            growths: Growths::default(),
         });
         let lane = match known {
             Some(known) if known.lane.permits_max == scope.limits.count(Limit::Concurrency) => {

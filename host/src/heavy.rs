@@ -1,15 +1,18 @@
-//! What computes for long does so on threads of its own, which the kernel lets wait for all others.
+//! What computes for long, or takes too much, does so on threads of its own, which the kernel lets wait for all others.
 //!
 //! A task, a connection mostly, begins on the quick threads. Once a guest has computed there for a tick, it goes on on
 //! the heavy threads: [`task`] carries it over, [`leave`] asks for it. Not only guests compute: to read an answer of many
 //! thousand items, to check it and to write it as JSON takes the host as long. So each stint of a task is timed, and
-//! an endpoint whose calls have too many long ones counts as heavy for a while ([`Weight`]). Each
-//! call begins with going to where its endpoint belongs, there or back ([`enter`]).
+//! an endpoint whose calls have too many long ones counts as heavy for a while ([`Weight`]); so does one whose calls are
+//! short and so many that others wait for a core ([`watch`]). Each call begins with going to where its endpoint belongs,
+//! there or back ([`enter`]), and a connection that calls several endpoints waits for its next request on the quick
+//! threads ([`end`]).
 //!
 //! The heavy threads have a lower priority, and not fewer cores: where nobody else computes they take all there is,
 //! and what is quick does not wait for them.
 
 mod stint;
+mod watch;
 mod weight;
 
 pub(crate) use self::stint::Stint;
@@ -28,7 +31,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// A stint that takes longer is long: some ten times what a call of a plugin takes that does what most do.
 pub(crate) const LONG: Duration = Duration::from_micros(500);
 /// The kernel gives a thread of this niceness a tenth of what it gives one without, where both want to run.
-const NICENESS: i32 = 10;
+pub(crate) const NICENESS: i32 = 10;
 
 static THREADS: OnceLock<Threads> = OnceLock::new();
 
@@ -52,6 +55,10 @@ struct State {
     moves: bool,
     /// Whom it has called since its last [`begin`]. An answer of several endpoints is made in stints that are nobody's.
     called: Called,
+    /// Whom it called last of all.
+    last: Option<Arc<Weight>>,
+    /// Whether it has ever called several. Its next request may be for another one, which is not to wait for this one.
+    shared: bool,
 }
 
 #[derive(Default)]
@@ -104,7 +111,7 @@ impl<F: Future> Watched<F> {
         let polled = self.future.as_mut().poll(context);
         self.state = AT.replace(outer).unwrap_or_default();
         if let Called::One(weight) = &self.state.called {
-            weight.add(stint.computed());
+            weight.add(stint.computed(), !HEAVY.get());
         }
         let moves = std::mem::take(&mut self.state.moves);
         match polled {
@@ -158,6 +165,8 @@ pub(crate) fn begin() {
 pub(crate) async fn enter(weight: &Arc<Weight>) {
     AT.with_borrow_mut(|at| {
         let Some(state) = at else { return };
+        state.shared |= state.last.as_ref().is_some_and(|last| !Arc::ptr_eq(last, weight));
+        state.last = Some(weight.clone());
         state.called = match std::mem::take(&mut state.called) {
             Called::Nobody => Called::One(weight.clone()),
             Called::One(known) if Arc::ptr_eq(&known, weight) => Called::One(known),
@@ -167,6 +176,31 @@ pub(crate) async fn enter(weight: &Arc<Weight>) {
     if weight.is_heavy() != HEAVY.get() && can_move() {
         move_over().await;
     }
+}
+
+/// Ends what the last [`begin`] began: a connection of several endpoints waits for its next request on the quick
+/// threads.
+pub(crate) async fn end() {
+    let shared = AT.with_borrow(|at| at.as_ref().is_some_and(|state| state.shared));
+    if shared && HEAVY.get() && can_move() {
+        move_over().await;
+    }
+}
+
+/// Adds a stint to what an endpoint has taken, where it is no part of one that [`task`] is about to add.
+pub(crate) fn add(weight: &Arc<Weight>, stint: Duration) {
+    let added = AT.with_borrow(|at| match at {
+        Some(State { called: Called::One(called), .. }) => Arc::ptr_eq(called, weight),
+        _ => false,
+    });
+    if !added {
+        weight.add(stint, !HEAVY.get());
+    }
+}
+
+/// Whether this is one of the heavy threads.
+pub(crate) fn is_here() -> bool {
+    HEAVY.get()
 }
 
 /// Lets others on, on the heavy threads where that can be.

@@ -30,6 +30,7 @@ pub(crate) mod limits;
 pub mod measure;
 pub(crate) mod model;
 pub(crate) mod plugin;
+pub(crate) mod rate;
 pub(crate) mod sealer;
 pub(crate) mod secrets;
 pub(crate) mod selftest;

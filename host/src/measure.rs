@@ -5,6 +5,7 @@ use crate::api;
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::config::{Config, Flags};
+use crate::heavy;
 use crate::model::OperationKind;
 use crate::plugin::Plugins;
 use crate::secrets::Vault;
@@ -18,6 +19,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+/// The niceness of the threads that serve a busy endpoint.
+pub const HEAVY_NICENESS: i32 = heavy::NICENESS;
 
 /// The threads that a host has.
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

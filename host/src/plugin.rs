@@ -17,7 +17,7 @@ mod gate;
 mod trial;
 mod worker;
 
-pub(crate) use self::call::{CallError, CallState, Called, OperationContext, Stopped};
+pub(crate) use self::call::{CallError, CallState, Called, Growths, OperationContext, Stopped};
 pub(crate) use self::custom::{VERSION_SECTION, version};
 pub(crate) use self::engine::PoolUse;
 pub(crate) use self::trial::Trial;

@@ -11,7 +11,7 @@ use crate::limits::{Limit, Limits, OwnLimits};
 use crate::plugin::bindings::cnsp::adapter::http::{Credential, Host as _, Request};
 use crate::plugin::bindings::cnsp::adapter::kv::Host as _;
 use crate::plugin::bindings::cnsp::adapter::log::{Host as _, Level};
-use crate::plugin::{CallError, CallState, OperationContext, Plugins, Trial};
+use crate::plugin::{CallError, CallState, Growths, OperationContext, Plugins, Trial};
 use crate::secrets::Secrets;
 use crate::steps::Steps;
 use crate::store::setup::{EndpointRecord, HttpGrant, Mode, Scheme};
@@ -226,6 +226,7 @@ impl<'a> Bench<'a> {
             store: self.store.clone(),
             limits,
             weight: Arc::default(),
+            growths: Growths::default(),
         })
     }
 

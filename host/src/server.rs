@@ -3,8 +3,10 @@
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod refusal;
+mod socket;
 
 use self::refusal::Refusing;
+use self::socket::Socket;
 use crate::api;
 use crate::app::App;
 use crate::blobs::Blobs;
@@ -40,7 +42,7 @@ const METRICS_FOLDED_EVERY: Duration = Duration::from_secs(2);
 const OVER_OUR_LIMITS: usize = 4;
 
 /// A connection whose client has to read.
-type Timed = Pin<Box<TimeoutStream<TcpStream>>>;
+type Timed = Pin<Box<TimeoutStream<Socket>>>;
 
 /// Opens the store of a data folder, for this process alone. It blocks until the store has recovered.
 pub(crate) fn open_store(config: &Config) -> anyhow::Result<Arc<SledStore>> {
@@ -185,7 +187,7 @@ fn timed(stream: TcpStream) -> Timed {
     // An answer is one small write: it should not wait for another.
     let _ = stream.set_nodelay(true);
     // A client that reads nothing of its answer must not keep its place.
-    let mut stream = TimeoutStream::new(stream);
+    let mut stream = TimeoutStream::new(Socket::new(stream));
     stream.set_write_timeout(Some(CLIENT_READS_WITHIN));
     Box::pin(stream)
 }

@@ -195,7 +195,7 @@ async fn cost() -> anyhow::Result<()> {
         let (address, url) = (host.address, url.clone());
         let repeats = STEPS - 1;
         tokio::task::spawn_blocking(move || {
-            load::run(address, CALLERS, Until::After(time), move |connection, number| {
+            load::run(address, 0, CALLERS, Until::After(time), move |connection, number| {
                 let account = format!("a-{round}-{effect}-{connection}-{number}");
                 let asked = format!(
                     r#"{{"method":"POST","url":"{url}","repeats":{repeats},"effect":{effect},"body":"{{}}"}}"#
@@ -239,7 +239,7 @@ async fn resume() -> anyhow::Result<()> {
     let each = OPEN / ENDPOINTS;
     tokio::task::spawn_blocking(move || {
         // Each connection is an endpoint's own.
-        load::run(address, ENDPOINTS, Until::Requests(OPEN), move |endpoint, number| {
+        load::run(address, 0, ENDPOINTS, Until::Requests(OPEN), move |endpoint, number| {
             let account = format!("a-{endpoint}-{number}");
             let asked = format!(
                 r#"{{"method":"POST","url":"{origin}/gate/{endpoint}/{account}","repeats":1,"undo":"{origin}/things"}}"#

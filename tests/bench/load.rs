@@ -38,15 +38,17 @@ pub(crate) enum Until {
     Requests(usize),
 }
 
-/// Sends what `request` makes, over `connections` at a time. Every answer has to be a 200.
+/// Sends what `request` makes, over `connections` at a time, from a thread of this niceness. Every answer has to be a 200.
 pub(crate) fn run(
     address: SocketAddr,
+    niceness: i32,
     connections: usize,
     until: Until,
     request: impl Fn(usize, usize) -> Vec<u8> + Send + Sync + 'static,
 ) -> anyhow::Result<Measured> {
     let request = Arc::new(request);
     let thread = std::thread::spawn(move || -> anyhow::Result<Measured> {
+        rustix::process::setpriority_process(None, niceness)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let began = Instant::now();

@@ -9,7 +9,7 @@ use cnsp_tests::handmade;
 use cnsp_tests::host::{Host, Options};
 use cnsp_tests::neighbour::beside;
 use cnsp_tests::setup::SetupFolder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The computing that a call may do here, in milliseconds.
 const CPU_MS: u64 = 100;
@@ -41,7 +41,7 @@ enum End {
 use Call::{Create, Get, Health};
 use End::{Answered, Over, Trapped};
 
-const CASES: [(&str, Call, End); 64] = [
+const CASES: [(&str, Call, End); 65] = [
     ("answer_at_the_edge", Get, Trapped("out of bounds")),
     ("answer_out_of_bounds", Get, Trapped("out of bounds")),
     ("answer_unaligned", Get, Trapped("not aligned")),
@@ -62,6 +62,7 @@ const CASES: [(&str, Call, End); 64] = [
     ("fill_loop", Get, Over("CPU time")),
     ("grow_by_nothing", Get, Over("CPU time")),
     ("grow_loop", Get, Over("CPU time")),
+    ("grow_often", Health, Answered),
     ("grow_to_the_end", Get, Over("memory")),
     ("handle_bomb", Get, Trapped("store handle limit exceeded")),
     ("handle_churn", Get, Over("CPU time")),
@@ -183,4 +184,17 @@ fn who_breaks_the_rules_is_stopped() {
 #[test]
 fn who_only_looks_wrong_is_let_on() {
     suffer(|end| end == Answered);
+}
+
+/// Of 800 times, 400 are a burst, and the others come at 4,000 a second.
+#[test]
+fn who_makes_its_memory_larger_often_waits() {
+    let host = Host::start();
+    host.apply_right(SetupFolder::default().handmade("grow_often", "").path());
+    let client = host.marketplace().at("grow-often");
+    let began = Instant::now();
+    let answer = client.get("/health");
+    let took = began.elapsed();
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert!(took >= Duration::from_millis(90), "{took:?}");
 }

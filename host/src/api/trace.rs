@@ -81,8 +81,9 @@ pub(super) async fn trace(
     };
     let mut response = run.instrument(span.clone()).await;
     let (status, took) = (response.status(), began.elapsed());
-    let _entered = span.enter();
-    tracing::info!(status = status.as_u16(), took_us = took.as_micros() as u64, "answered");
+    span.in_scope(|| {
+        tracing::info!(status = status.as_u16(), took_us = took.as_micros() as u64, "answered");
+    });
     let labels = [
         ("method", method_label(&method).to_owned()),
         ("path", path),
@@ -90,6 +91,7 @@ pub(super) async fn trace(
     ];
     metrics::histogram!("http_request_seconds", &labels).record(took);
     response.headers_mut().insert(REQUEST_ID, id);
+    heavy::end().await;
     response
 }
 

@@ -1,6 +1,7 @@
 //! How fast one endpoint may send: its rate, and what its provider has asked for.
 
 use crate::limits::fixed;
+use crate::rate::Rate;
 use std::collections::HashMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -10,29 +11,19 @@ const PAUSED_HOST_COUNT_MAX: usize = fixed::PAUSED_HOSTS.max;
 
 /// The pace of one endpoint.
 pub(super) struct Pace {
-    /// The time that one request takes at the full rate.
-    interval: Duration,
-    /// How far ahead of the rate requests may run.
-    burst: Duration,
-    /// When the next request would be due at the full rate: the generic cell rate algorithm.
-    due: Option<Instant>,
+    rate: Rate,
     paused: HashMap<String, Instant>,
 }
 
 impl Pace {
     /// So many requests per second, and as many at once.
     pub(super) fn new(per_second: u64) -> Pace {
-        let per_second = u32::try_from(per_second).unwrap_or(u32::MAX);
-        let burst = Duration::from_secs(1);
-        Pace { interval: burst / per_second.max(1), burst, due: None, paused: HashMap::new() }
+        Pace { rate: Rate::new(per_second, Duration::from_secs(1)), paused: HashMap::new() }
     }
 
     /// When a request may go out. Its place is taken.
     pub(super) fn next(&mut self, now: Instant) -> Instant {
-        let due = self.due.unwrap_or(now).max(now);
-        self.due = Some(due + self.interval);
-        // The last of a burst has to have its whole interval inside.
-        now.max(due + self.interval - self.burst)
+        self.rate.next(now)
     }
 
     /// How long a host has asked to be left alone.
@@ -54,38 +45,6 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn no_second_has_more_than_a_burst_and_the_rate(
-            per_second in 1u32..50,
-            gaps in prop::collection::vec(0u64..200, 1..200),
-        ) {
-            let mut pace = Pace::new(per_second.into());
-            let mut now = Instant::now();
-            let mut sent = Vec::new();
-            for gap in gaps {
-                now += Duration::from_millis(gap);
-                sent.push(pace.next(now));
-            }
-            sent.sort();
-            for (first, start) in sent.iter().enumerate() {
-                let second = sent.iter().skip(first).take_while(|at| **at < *start + Duration::from_secs(1));
-                prop_assert!(second.count() <= 2 * per_second as usize);
-            }
-        }
-
-        #[test]
-        fn who_is_slower_than_the_rate_never_waits(per_second in 1u32..50, count in 1usize..100) {
-            let mut pace = Pace::new(per_second.into());
-            let mut now = Instant::now();
-            for _ in 0..count {
-                prop_assert_eq!(pace.next(now), now);
-                now += Duration::from_secs(1) / per_second + Duration::from_nanos(1);
-            }
-        }
-    }
 
     #[test]
     fn a_pause_ends_and_is_never_longer_than_its_limit() {

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 /// One that counts as heavy from now on.
 fn heavy() -> Arc<Weight> {
     let weight = Arc::new(Weight::default());
-    weight.add(Duration::from_millis(50));
+    weight.add(Duration::from_millis(50), false);
     assert!(weight.is_heavy());
     weight
 }
@@ -50,6 +50,23 @@ async fn a_task_that_was_begun_over_there_goes_to_the_quick_threads_too() {
         follower.await.unwrap()
     });
     assert_eq!(seen.await, (true, false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_calls_one_endpoint_waits_where_it_is_and_who_calls_several_on_the_quick_threads() {
+    start().unwrap();
+    let one = task(async {
+        let weight = heavy();
+        begin();
+        enter(&weight).await;
+        end().await;
+        let alone = HEAVY.get();
+        begin();
+        enter(&heavy()).await;
+        end().await;
+        (alone, HEAVY.get())
+    });
+    assert_eq!(one.await, (true, false));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -149,10 +166,10 @@ fn only_what_a_thread_computes_is_counted() {
 
 #[test]
 fn short_stints_weigh_nothing_and_long_ones_for_a_while() {
-    let weight = Weight::default();
-    (0..1000).for_each(|_| weight.add(LONG - Duration::from_nanos(1)));
+    let weight = light();
+    (0..1000).for_each(|_| weight.add(LONG - Duration::from_nanos(1), false));
     assert!(!weight.is_heavy());
-    weight.add(Duration::from_secs(3600));
+    weight.add(Duration::from_secs(3600), false);
     assert!(weight.is_heavy());
     // It has no end of its own: what is held is bounded.
     assert!(weight.held_for() <= Duration::from_secs(10));

@@ -1,7 +1,8 @@
 //! Whether an endpoint's calls are heavy.
 
 use super::LONG;
-use std::sync::{Mutex, PoisonError};
+use super::watch::{QUICK, Taken};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What the long stints of one endpoint may take of the quick threads in a while: others have their slowest hundredth
@@ -12,10 +13,14 @@ const BURST: Duration = Duration::from_millis(10);
 /// What is held against it at most: it is no longer heavy after [`PART`] times that much, less the burst.
 const HELD_MAX: Duration = Duration::from_millis(100);
 
-/// A bucket that long stints fill and time drains.
+/// What an endpoint takes of the processor.
 #[derive(Default)]
-pub(crate) struct Weight(Mutex<Option<Level>>);
+pub(crate) struct Weight {
+    long: Mutex<Option<Level>>,
+    pub(super) taken: Taken,
+}
 
+/// A bucket that long stints fill and time drains.
 #[derive(Clone, Copy)]
 struct Level {
     at: Instant,
@@ -23,12 +28,15 @@ struct Level {
 }
 
 impl Weight {
-    /// Takes down how long a stint of one of its calls was.
-    pub(crate) fn add(&self, stint: Duration) {
+    /// Takes down how long a stint of one of its calls was, and whether it was on the quick threads.
+    pub(super) fn add(self: &Arc<Self>, stint: Duration, quick: bool) {
+        if quick {
+            QUICK.add(self, stint, QUICK.now());
+        }
         if stint < LONG {
             return;
         }
-        let mut level = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut level = self.long.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let held = level.map_or(Duration::ZERO, |level| level.after(now));
         *level = Some(Level { at: now, held: held.saturating_add(stint).min(HELD_MAX) });
@@ -36,8 +44,9 @@ impl Weight {
 
     /// Whether its calls have to begin on the heavy threads.
     pub(crate) fn is_heavy(&self) -> bool {
-        let level = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let level = *self.long.lock().unwrap_or_else(PoisonError::into_inner);
         level.is_some_and(|level| level.after(Instant::now()) > BURST)
+            || self.taken.is_away(QUICK.now())
     }
 }
 
@@ -45,7 +54,7 @@ impl Weight {
 impl Weight {
     /// How long from now on it would take until nothing is held any more.
     pub(super) fn held_for(&self) -> Duration {
-        let level = *self.0.lock().unwrap();
+        let level = *self.long.lock().unwrap();
         level.map_or(Duration::ZERO, |level| level.after(Instant::now()) * PART)
     }
 }

@@ -196,6 +196,13 @@ pub(crate) const GUEST_STACK_BYTES: Fixed = Fixed {
     why: "recursion without end has to end before the thread's own stack does",
     inside: "nest some thousand calls",
 };
+pub(crate) const GROWTHS: Fixed = Fixed {
+    max: 4000,
+    name: "times that the guests of an endpoint make their memories larger, per second",
+    unit: "times",
+    why: "each time the kernel holds up whoever else of the process wants at its map; over it, they wait",
+    inside: "hold others up for some hundredths of the time",
+};
 
 // Of what a drift check takes from a provider's list, and keeps of it.
 
@@ -271,7 +278,7 @@ pub(crate) const DRIFT_SEATS_ADOPTED: Fixed = Fixed {
 };
 
 /// All of them, in the order of the table.
-pub(super) const ALL: [Fixed; 35] = [
+pub(super) const ALL: [Fixed; 36] = [
     HTTP_HEADERS,
     RETRY_AFTER_S,
     PAUSED_HOSTS,
@@ -297,6 +304,7 @@ pub(super) const ALL: [Fixed; 35] = [
     TRAP_NAME_BYTES,
     TRAP_BACKTRACE_BYTES,
     GUEST_STACK_BYTES,
+    GROWTHS,
     DRIFT_RESOURCES,
     DRIFT_LIST_BYTES,
     DRIFT_PAGES,

@@ -2,10 +2,13 @@
 
 mod backtrace;
 mod clock;
+mod memory;
 
 pub(crate) use self::backtrace::Stopped;
+pub(crate) use self::memory::Growths;
 
 use self::clock::Clock;
+use self::memory::MemoryUse;
 use super::Plugin;
 use super::bindings::Exports;
 use crate::capability::{HttpUse, Kv, LogUse, Scope};
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
-use wasmtime::{Engine, ResourceLimiter, UpdateDeadline};
+use wasmtime::{Engine, UpdateDeadline};
 
 /// The operation that a call belongs to, as the guest sees it.
 pub(crate) struct OperationContext {
@@ -39,13 +42,6 @@ pub(crate) struct CallState {
     pub(crate) deadline: Instant,
     memory: MemoryUse,
     cpu: CpuUse,
-}
-
-/// Memories and tables of all instances of a call, added up.
-struct MemoryUse {
-    bytes: usize,
-    bytes_max: usize,
-    exceeded: bool,
 }
 
 struct CpuUse {
@@ -81,38 +77,6 @@ pub(crate) enum CallError {
     Trap(Stopped),
 }
 
-impl ResourceLimiter for MemoryUse {
-    fn memory_growing(
-        &mut self,
-        now: usize,
-        wanted: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(self.grow(wanted.saturating_sub(now)))
-    }
-
-    fn table_growing(
-        &mut self,
-        now: usize,
-        wanted: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(self.grow(wanted.saturating_sub(now).saturating_mul(size_of::<usize>())))
-    }
-}
-
-impl MemoryUse {
-    fn grow(&mut self, bytes: usize) -> bool {
-        let wanted = self.bytes.saturating_add(bytes);
-        if wanted > self.bytes_max {
-            self.exceeded = true;
-            return false;
-        }
-        self.bytes = wanted;
-        true
-    }
-}
-
 impl Plugin {
     /// Makes an instance, lets `run` call one of its functions, and throws the instance away. Dropping the
     /// future cancels the call, wherever it is.
@@ -142,7 +106,7 @@ impl Plugin {
 pub(super) fn limited(engine: &Engine, state: CallState) -> wasmtime::Store<CallState> {
     let answer_bytes_max = state.scope.limits.count(Limit::AnswerBytes);
     let mut store = wasmtime::Store::new(engine, state);
-    store.limiter(|state| &mut state.memory);
+    store.limiter_async(|state| state);
     store.set_hostcall_fuel(answer_bytes_max);
     store.set_max_component_handles(fixed::HANDLES.max);
     store.set_epoch_deadline(1);
@@ -198,7 +162,7 @@ impl CallState {
             http: HttpUse::default(),
             log: LogUse::default(),
             deadline: Instant::now() + limits.time(Limit::CallTimeout),
-            memory: MemoryUse { bytes: 0, bytes_max: limits.count(Limit::Memory), exceeded: false },
+            memory: MemoryUse::new(limits.count(Limit::Memory)),
             cpu: CpuUse { clock: Clock::new(), max: limits.time(Limit::Cpu), exceeded: false },
         }
     }
@@ -255,6 +219,7 @@ impl CallState {
             store,
             limits,
             weight: Arc::default(),
+            growths: Growths::default(),
         };
         let steps = Steps::alone(scope.store.clone(), "e");
         let operation =

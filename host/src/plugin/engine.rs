@@ -19,8 +19,10 @@ pub(super) const FEATURES: WasmFeatures =
 pub(super) const EPOCH_TICK: Duration = Duration::from_millis(5);
 
 /// Memory of a slot that is zeroed and kept instead of being given back to the kernel. What an adapter on
-/// the SDK touches in a call fits, so a call costs no page fault.
-const KEEP_RESIDENT_BYTES: usize = 2 << 20;
+/// the SDK touches in a call fits, so a call costs no page fault. More would cost others: when a memory that has grown
+/// is made small again, the kernel goes through what was kept of it, and nobody else may look at the process's map
+/// meanwhile.
+const KEEP_RESIDENT_BYTES: usize = 256 << 10;
 const TABLE_KEEP_RESIDENT_BYTES: usize = 64 << 10;
 const STACK_KEEP_RESIDENT_BYTES: usize = 32 << 10;
 pub(super) const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = component::CORE_INSTANCES.max as u32;

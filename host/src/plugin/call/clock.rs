@@ -1,6 +1,6 @@
 //! The CPU clock of one call: it runs while the call is polled, and stands while it waits.
 
-use crate::heavy::{Stint, Weight};
+use crate::heavy::{self, Stint, Weight};
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,7 @@ impl Clock {
 
     /// Runs the call, and adds its stints to `weight`: to copy all memory is one instruction, and to read a long answer
     /// is not the guest's doing.
-    pub(super) async fn time<F: Future>(&self, weight: &Weight, call: F) -> F::Output {
+    pub(super) async fn time<F: Future>(&self, weight: &Arc<Weight>, call: F) -> F::Output {
         let mut call = pin!(call);
         poll_fn(|context| {
             self.lock().stint = Some(Stint::begin());
@@ -46,7 +46,7 @@ impl Clock {
             let mut computing = self.lock();
             let stint = computing.stint.take().map_or(Duration::ZERO, Stint::computed);
             computing.before += stint;
-            weight.add(stint);
+            heavy::add(weight, stint);
             polled
         })
         .await
