@@ -24,7 +24,7 @@ use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -111,7 +111,7 @@ impl<F: Future> Watched<F> {
         let polled = self.future.as_mut().poll(context);
         self.state = AT.replace(outer).unwrap_or_default();
         if let Called::One(weight) = &self.state.called {
-            weight.add(stint.computed(), !HEAVY.get());
+            weight.add(stint.began(), stint.computed(), !HEAVY.get());
         }
         let moves = std::mem::take(&mut self.state.moves);
         match polled {
@@ -188,13 +188,13 @@ pub(crate) async fn end() {
 }
 
 /// Adds a stint to what an endpoint has taken, where it is no part of one that [`task`] is about to add.
-pub(crate) fn add(weight: &Arc<Weight>, stint: Duration) {
+pub(crate) fn add(weight: &Arc<Weight>, began: Instant, stint: Duration) {
     let added = AT.with_borrow(|at| match at {
         Some(State { called: Called::One(called), .. }) => Arc::ptr_eq(called, weight),
         _ => false,
     });
     if !added {
-        weight.add(stint, !HEAVY.get());
+        weight.add(began, stint, !HEAVY.get());
     }
 }
 

@@ -40,6 +40,10 @@ impl Stint {
         Stint { began, clock }
     }
 
+    pub(crate) fn began(self) -> Instant {
+        self.began
+    }
+
     /// How long this very thread has computed since. Where the kernel let others run meanwhile, that is not counted,
     /// once it is so much that it matters; the result may then be [`READ_EVERY`] too much.
     pub(crate) fn computed(self) -> Duration {

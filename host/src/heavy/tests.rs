@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 /// One that counts as heavy from now on.
 fn heavy() -> Arc<Weight> {
     let weight = Arc::new(Weight::default());
-    weight.add(Duration::from_millis(50), false);
+    weight.add(Instant::now(), Duration::from_millis(50), false);
     assert!(weight.is_heavy());
     weight
 }
@@ -167,9 +167,9 @@ fn only_what_a_thread_computes_is_counted() {
 #[test]
 fn short_stints_weigh_nothing_and_long_ones_for_a_while() {
     let weight = light();
-    (0..1000).for_each(|_| weight.add(LONG - Duration::from_nanos(1), false));
+    (0..1000).for_each(|_| weight.add(Instant::now(), LONG - Duration::from_nanos(1), false));
     assert!(!weight.is_heavy());
-    weight.add(Duration::from_secs(3600), false);
+    weight.add(Instant::now(), Duration::from_secs(3600), false);
     assert!(weight.is_heavy());
     // It has no end of its own: what is held is bounded.
     assert!(weight.held_for() <= Duration::from_secs(10));

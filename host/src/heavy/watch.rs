@@ -62,15 +62,14 @@ impl Watch {
         Watch { began: Instant::now(), next, takers: Mutex::default(), cores }
     }
 
-    pub(super) fn now(&self) -> u64 {
-        nanos(self.began.elapsed())
+    pub(super) fn moment(&self, at: Instant) -> u64 {
+        nanos(at.saturating_duration_since(self.began))
     }
 
-    /// Takes down a stint on the quick threads that is over now.
-    pub(super) fn add(&self, weight: &Arc<Weight>, stint: Duration, now: u64) {
+    /// Takes down a stint on the quick threads that began then and is over now.
+    pub(super) fn add(&self, weight: &Arc<Weight>, stint: Duration, began: u64, now: u64) {
         let taken = &weight.taken;
-        let ended = taken.ended.fetch_max(now, Ordering::Relaxed);
-        if now.saturating_sub(nanos(stint)) < ended {
+        if began < taken.ended.fetch_max(now, Ordering::Relaxed) {
             taken.parallel.store(true, Ordering::Relaxed);
         }
         // Whoever empties the list takes this with it, and the next one puts it there again.
@@ -137,7 +136,8 @@ mod tests {
         while at < to {
             at += STEP;
             for (weight, of_a_core) in of_a_core {
-                watch.add(weight, STEP.mul_f64(*of_a_core), nanos(at));
+                let stint = STEP.mul_f64(*of_a_core);
+                watch.add(weight, stint, nanos(at.saturating_sub(stint)), nanos(at));
             }
         }
     }
@@ -169,8 +169,23 @@ mod tests {
         work(&watch, Duration::ZERO, end, &[(&one, 0.8), (&other, 0.15)]);
         assert_eq!([&one, &other].map(|one| is_away(one, end)), [false, false]);
         // A burst after an idle while is looked at with that while.
-        watch.add(&one, Duration::from_millis(50), nanos(end + Duration::from_secs(1)));
-        assert!(!is_away(&one, end + Duration::from_secs(1)));
+        let later = end + Duration::from_secs(1);
+        watch.add(
+            &one,
+            Duration::from_millis(50),
+            nanos(later - Duration::from_millis(50)),
+            nanos(later),
+        );
+        assert!(!is_away(&one, later));
+    }
+
+    #[test]
+    fn one_call_at_a_time_is_no_flood() {
+        let watch = Watch::new(2);
+        let [one, flood] = weights();
+        let end = Duration::from_millis(100);
+        work(&watch, Duration::ZERO, end, &[(&one, 1.0), (&flood, 1.1)]);
+        assert_eq!([&one, &flood].map(|one| is_away(one, end)), [false, true]);
     }
 
     proptest! {

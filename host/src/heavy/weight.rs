@@ -28,16 +28,16 @@ struct Level {
 }
 
 impl Weight {
-    /// Takes down how long a stint of one of its calls was, and whether it was on the quick threads.
-    pub(super) fn add(self: &Arc<Self>, stint: Duration, quick: bool) {
+    /// Takes down when a stint of one of its calls began and how long it was, and whether it was on the quick threads.
+    pub(super) fn add(self: &Arc<Self>, began: Instant, stint: Duration, quick: bool) {
+        let now = Instant::now();
         if quick {
-            QUICK.add(self, stint, QUICK.now());
+            QUICK.add(self, stint, QUICK.moment(began), QUICK.moment(now));
         }
         if stint < LONG {
             return;
         }
         let mut level = self.long.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
         let held = level.map_or(Duration::ZERO, |level| level.after(now));
         *level = Some(Level { at: now, held: held.saturating_add(stint).min(HELD_MAX) });
     }
@@ -45,8 +45,8 @@ impl Weight {
     /// Whether its calls have to begin on the heavy threads.
     pub(crate) fn is_heavy(&self) -> bool {
         let level = *self.long.lock().unwrap_or_else(PoisonError::into_inner);
-        level.is_some_and(|level| level.after(Instant::now()) > BURST)
-            || self.taken.is_away(QUICK.now())
+        let now = Instant::now();
+        level.is_some_and(|level| level.after(now) > BURST) || self.taken.is_away(QUICK.moment(now))
     }
 }
 

@@ -44,9 +44,11 @@ impl Clock {
             self.lock().stint = Some(Stint::begin());
             let polled = call.as_mut().poll(context);
             let mut computing = self.lock();
-            let stint = computing.stint.take().map_or(Duration::ZERO, Stint::computed);
-            computing.before += stint;
-            heavy::add(weight, stint);
+            if let Some(stint) = computing.stint.take() {
+                let computed = stint.computed();
+                computing.before += computed;
+                heavy::add(weight, stint.began(), computed);
+            }
             polled
         })
         .await
