@@ -28,6 +28,8 @@ const GIVEN_OUT_V6: &str = "2000::/3";
 /// All of link-local has metadata somewhere.
 const METADATA: &str =
     "169.254.0.0/16 100.100.100.200/32 192.0.0.192/32 168.63.129.16/32 fd00:ec2::/32 fd20:ce::/32";
+/// What no exemption opens: nobody's, everybody's, and ways to any address of IPv4.
+const NEVER_V6: &str = "::/128 fe80::/10 ff00::/8 2001::/23 64:ff9b::/32";
 /// Where an address of IPv4 may hide, and after how many bytes it begins.
 const TRANSLATED: [(&str, usize); 4] =
     [("::ffff:0:0/96", 12), ("64:ff9b::/96", 12), ("2002::/16", 2), ("::/96", 12)];
@@ -186,7 +188,7 @@ fn may_dial(said: &[Said<'_>], url: &Url, address: IpAddr) -> bool {
     }
     let never = match inner {
         IpAddr::V4(_) => has(METADATA, inner),
-        IpAddr::V6(_) => has(METADATA, inner) || has("::/128 fe80::/10 ff00::/8 2001::/23", inner),
+        IpAddr::V6(_) => has(METADATA, inner) || has(NEVER_V6, inner),
     };
     let exempt = said.iter().filter(|said| has_host(said, url)).flat_map(|said| &said.exempt);
     !never && exempt.into_iter().any(|block| block.contains(&address.to_canonical()))

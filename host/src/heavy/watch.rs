@@ -5,7 +5,7 @@
 //! they go they may take all that is left.
 
 use super::weight::Weight;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,10 @@ const EVERY: Duration = Duration::from_millis(25);
 const AWAY: Duration = Duration::from_secs(10);
 /// What endpoints may take of the machine, as a divisor of its cores. With two cores that is one of them.
 const ROOM: u64 = 2;
+
+/// Who overlaps for less than so much of its time is one caller, whose last connection ends while the next one begins.
+/// As a divisor of the time.
+const PARALLEL: u64 = 8;
 
 /// Of the quick threads of this process.
 pub(super) static QUICK: LazyLock<Watch> = LazyLock::new(|| {
@@ -39,9 +43,9 @@ pub(super) struct Taken {
     since: AtomicU64,
     /// When its last stint ended.
     ended: AtomicU64,
-    /// Whether two of its stints have overlapped since the last look. One call at a time fills one thread, of several, and
+    /// For how long its stints have overlapped, since the last look. One call at a time fills one thread, of several, and
     /// nobody waits for it: a single caller is not to be taken for a flood.
-    parallel: AtomicBool,
+    overlapped: AtomicU64,
     /// The moment until which it is away.
     away: AtomicU64,
 }
@@ -69,9 +73,8 @@ impl Watch {
     /// Takes down a stint on the quick threads that began then and is over now.
     pub(super) fn add(&self, weight: &Arc<Weight>, stint: Duration, began: u64, now: u64) {
         let taken = &weight.taken;
-        if began < taken.ended.fetch_max(now, Ordering::Relaxed) {
-            taken.parallel.store(true, Ordering::Relaxed);
-        }
+        let overlapped = taken.ended.fetch_max(now, Ordering::Relaxed).saturating_sub(began);
+        taken.overlapped.fetch_add(overlapped.min(nanos(stint)), Ordering::Relaxed);
         // Whoever empties the list takes this with it, and the next one puts it there again.
         if taken.since.fetch_add(nanos(stint).max(1), Ordering::Relaxed) == 0 {
             self.takers.lock().unwrap_or_else(PoisonError::into_inner).push(weight.clone());
@@ -92,9 +95,9 @@ impl Watch {
         let takers =
             std::mem::take(&mut *self.takers.lock().unwrap_or_else(PoisonError::into_inner));
         let taken = takers.into_iter().map(|taker| {
-            let Taken { since, parallel, .. } = &taker.taken;
-            let (took, parallel) =
-                (since.swap(0, Ordering::Relaxed), parallel.swap(false, Ordering::Relaxed));
+            let Taken { since, overlapped, .. } = &taker.taken;
+            let took = since.swap(0, Ordering::Relaxed);
+            let parallel = overlapped.swap(0, Ordering::Relaxed) > took / PARALLEL;
             (took, (taker, parallel))
         });
         let room = time.saturating_mul(self.cores) / ROOM;
@@ -184,7 +187,7 @@ mod tests {
         let watch = Watch::new(2);
         let [one, flood] = weights();
         let end = Duration::from_millis(100);
-        work(&watch, Duration::ZERO, end, &[(&one, 1.0), (&flood, 1.1)]);
+        work(&watch, Duration::ZERO, end, &[(&one, 1.0), (&flood, 1.5)]);
         assert_eq!([&one, &flood].map(|one| is_away(one, end)), [false, true]);
     }
 
