@@ -242,15 +242,11 @@ impl Journal {
                 let was_stuck = record.stuck.is_some();
                 let record = PendingRecord { plugin, stuck: None, due_ms: now_ms(), ..record };
                 tx.operations.push(put(key, &record)?);
-                tx.event = Some(self.audit(
-                    endpoint,
-                    &record.caller,
-                    &record.change,
-                    &record.operation,
-                    record.request_id.as_deref(),
-                    200,
-                    decided,
-                )?);
+                let request_id = record.request_id.as_deref();
+                let (caller, change) = (&record.caller, &record.change);
+                let row =
+                    AuditRow::new(endpoint, caller, change, &record.operation, request_id, 200);
+                tx.event = Some(audited(row, decided)?);
                 commit_patiently(&*self.store, tx).await.map_err(changed_meanwhile)?;
                 if was_stuck {
                     self.follow(endpoint.id(), subject, &record.operation, Duration::ZERO);
@@ -299,15 +295,9 @@ impl Journal {
         let mut tx = Tx::new(endpoint.partition);
         tx.conditions.push(unchanged(key.clone(), Some(version)));
         tx.operations.push(put(key, &record)?);
-        tx.event = Some(self.audit(
-            endpoint,
-            &record.caller,
-            &record.change,
-            id,
-            record.request_id.as_deref(),
-            200,
-            decided,
-        )?);
+        let request_id = record.request_id.as_deref();
+        let row = AuditRow::new(endpoint, &record.caller, &record.change, id, request_id, 200);
+        tx.event = Some(audited(row, decided)?);
         commit_patiently(&*self.store, tx).await.map_err(changed_meanwhile)?;
         self.take_up_now(endpoint.id(), id);
         Ok(Ruling::Goes(self.unfinished_open(endpoint, id, &record)))
@@ -338,33 +328,17 @@ impl Journal {
                 false,
             )?);
         }
-        tx.event = Some(self.audit(
-            endpoint,
-            &open.caller,
-            &open.change,
-            id,
-            open.request_id.as_deref(),
-            answer.respcode,
-            decided,
-        )?);
+        let (request_id, respcode) = (open.request_id.as_deref(), answer.respcode);
+        let row = AuditRow::new(endpoint, &open.caller, &open.change, id, request_id, respcode);
+        tx.event = Some(audited(row, decided)?);
         Ok(tx)
     }
+}
 
-    #[expect(clippy::too_many_arguments, reason = "they are the row's fields")]
-    fn audit(
-        &self,
-        endpoint: &Endpoint,
-        caller: &str,
-        change: &str,
-        id: &str,
-        request_id: Option<&str>,
-        respcode: u16,
-        decided: Decided<'_>,
-    ) -> Result<bytes::Bytes> {
-        let mut row = AuditRow::new(endpoint, caller, change, id, request_id, respcode);
-        row.decided = Some(decided);
-        Ok(serde_json::to_vec(&row).map_err(Error::internal)?.into())
-    }
+/// A row of the audit trail, with the decision it tells of.
+fn audited<'a>(mut row: AuditRow<'a>, decided: Decided<'a>) -> Result<bytes::Bytes> {
+    row.decided = Some(decided);
+    Ok(serde_json::to_vec(&row).map_err(Error::internal)?.into())
 }
 
 /// Somebody let an operation be.
