@@ -169,7 +169,7 @@ fn short_stints_weigh_nothing_and_long_ones_for_a_while() {
     let weight = light();
     (0..1000).for_each(|_| weight.add(Instant::now(), LONG - Duration::from_nanos(1), false));
     assert!(!weight.is_heavy());
-    // The machine stood still.
+    // One moment is not enough.
     weight.add(Instant::now(), Duration::from_millis(20), true);
     assert!(!weight.is_heavy());
     weight.add(Instant::now(), Duration::from_secs(3600), false);

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 /// What the long stints of one endpoint may take of the quick threads in a while: others have their slowest hundredth
 /// of calls then, and not more. As a divisor of the time.
 const PART: u32 = 100;
-/// What they may take at once, before the endpoint counts as heavy. A machine that stands still for a moment, a virtual
-/// one above all, makes a stint of up to 15 ms of a call that is quick: one such moment is not to send anybody away, since
-/// over there, beside who computes long, every stint becomes longer.
+/// What they may take at once, before the endpoint counts as heavy. Now and then a call that is quick has a stint of up
+/// to 15 ms, where this was measured, on a virtual machine: that alone is not to send anybody away, since over there,
+/// beside who computes long, every stint becomes longer.
 const BURST: Duration = Duration::from_millis(25);
 /// What is held against it at most: it is no longer heavy after [`PART`] times that much, less the burst, which is 10 s.
 const HELD_MAX: Duration = Duration::from_millis(125);
